@@ -1,0 +1,196 @@
+//! Whole kernel matrices in memory.
+
+use nalgebra::{DMatrix, DMatrixViewMut};
+
+use super::parallel::{Shared, for_each_task};
+use crate::{Block, Error, Kernel, Points, Real};
+
+/// Rows and columns of a block: its packed rows stay in the second-level cache.
+pub(super) const TILE: usize = 512;
+
+/// The Gram matrix K with K\[i, j\] = k(xᵢ, xⱼ), n × n, exactly symmetric.
+///
+/// **Errors.** What [`Kernel::check`] says of the points; [`Error::Memory`] when n² values cannot be allocated.
+///
+/// **Complexity.** n²/2 kernel values; only half is computed, the rest is mirrored. No memory beyond the result but
+/// a few cache-sized buffers a thread. The bits do not depend on the number of threads.
+///
+/// ```
+/// use kernels_core::{Rbf, Rows, gram};
+/// let xs = Rows::from_row_major(vec![0.0, 1.0, 3.0], 3, 1)?;
+/// let k = gram(&Rbf::new(1.0)?, &xs)?;
+/// assert_eq!(k[(2, 2)], 1.0);
+/// assert_eq!(k[(0, 2)], k[(2, 0)]);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub fn gram<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+) -> Result<DMatrix<P::Scalar>, Error> {
+    let mut out = allocate(xs.len(), xs.len())?;
+    gram_into(kernel, xs, out.as_view_mut())?;
+    Ok(out)
+}
+
+/// [`gram`] into memory of the caller, n × n.
+///
+/// # Errors
+/// [`Error::Shape`] when `out` is not n × n; what [`Kernel::check`] says of the points.
+pub fn gram_into<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    mut out: DMatrixViewMut<'_, P::Scalar>,
+) -> Result<(), Error> {
+    kernel.check(xs)?;
+    let n = xs.len();
+    check_shape(out.shape(), (n, n))?;
+    let tiles = n.div_ceil(TILE);
+    let stride = out.strides().1;
+    let data = Shared(out.as_mut_ptr());
+    for_each_task(tiles * (tiles + 1) / 2, |task, ws| {
+        let (row, col) = lower_triangle(task);
+        let (rows, cols) = (range(row, n), range(col, n));
+        let Ok(at) = Block::within(xs, rows.clone(), cols.clone()) else { return };
+        // SAFETY: the lower tile (row, col) and its mirror (col, row) belong to this task alone, tiles of different
+        // tasks are disjoint, and all lie within the n × n view.
+        let lower = unsafe { tile(data, stride, rows.start, cols.start, at.shape()) };
+        if row == col {
+            kernel.block(&at, lower, ws);
+        } else {
+            // SAFETY: as above.
+            let upper = unsafe { tile(data, stride, cols.start, rows.start, (cols.len(), rows.len())) };
+            let mut lower = lower;
+            kernel.block(&at, lower.as_view_mut(), ws);
+            mirror(&lower, upper);
+        }
+    });
+    Ok(())
+}
+
+/// The matrix K with K\[i, j\] = k(xᵢ, yⱼ) between two data sets, n × m.
+///
+/// Points of two data sets never are the same occurrence: noise ([`White`](crate::White)) is 0 here.
+///
+/// **Errors.** [`Error::Shape`] when the points cannot be compared; what [`Kernel::check`] says of them;
+/// [`Error::Memory`]. **Complexity.** nm kernel values.
+///
+/// ```
+/// use kernels_core::{Linear, Rows, cross_gram};
+/// let xs = Rows::from_row_major(vec![1.0, 2.0], 2, 1)?;
+/// let ys = Rows::from_row_major(vec![10.0], 1, 1)?;
+/// assert_eq!(cross_gram(&Linear::new(0.0)?, &xs, &ys)?.as_slice(), &[10.0, 20.0]);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub fn cross_gram<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    ys: &P,
+) -> Result<DMatrix<P::Scalar>, Error> {
+    let mut out = allocate(xs.len(), ys.len())?;
+    cross_gram_into(kernel, xs, ys, out.as_view_mut())?;
+    Ok(out)
+}
+
+/// [`cross_gram`] into memory of the caller, n × m.
+///
+/// # Errors
+/// [`Error::Shape`] when `out` is not n × m or the points cannot be compared; what [`Kernel::check`] says of them.
+pub fn cross_gram_into<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    ys: &P,
+    mut out: DMatrixViewMut<'_, P::Scalar>,
+) -> Result<(), Error> {
+    xs.check_compatible(ys)?;
+    kernel.check(xs)?;
+    kernel.check(ys)?;
+    let (n, m) = (xs.len(), ys.len());
+    check_shape(out.shape(), (n, m))?;
+    let stride = out.strides().1;
+    let data = Shared(out.as_mut_ptr());
+    let down = n.div_ceil(TILE);
+    for_each_task(down * m.div_ceil(TILE), |task, ws| {
+        let (rows, cols) = (range(task % down, n), range(task / down, m));
+        let Ok(at) = Block::between(xs, rows.clone(), ys, cols.clone()) else { return };
+        // SAFETY: tiles of different tasks are disjoint and lie within the n × m view.
+        let out = unsafe { tile(data, stride, rows.start, cols.start, at.shape()) };
+        kernel.block(&at, out, ws);
+    });
+    Ok(())
+}
+
+/// A zeroed matrix, or an error instead of the end of the program when there is no room for it.
+pub(crate) fn allocate<T: Real>(rows: usize, cols: usize) -> Result<DMatrix<T>, Error> {
+    let needed = rows.saturating_mul(cols).saturating_mul(size_of::<T>());
+    let refused = Error::Memory { what: "a kernel matrix", needed, available: 0 };
+    let len = rows.checked_mul(cols).ok_or_else(|| refused.clone())?;
+    // Ask first: `vec![0; len]` would abort. Its pages come zeroed from the system, untouched until written.
+    Vec::<T>::new().try_reserve_exact(len).map_err(|_| refused)?;
+    Ok(DMatrix::from_vec(rows, cols, vec![T::default(); len]))
+}
+
+pub(super) fn check_shape(given: (usize, usize), expected: (usize, usize)) -> Result<(), Error> {
+    if given.0 != expected.0 {
+        return Err(Error::Shape { what: "rows of the output matrix", expected: expected.0, given: given.0 });
+    }
+    if given.1 != expected.1 {
+        return Err(Error::Shape {
+            what: "columns of the output matrix",
+            expected: expected.1,
+            given: given.1,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn range(tile: usize, n: usize) -> std::ops::Range<usize> {
+    tile * TILE..((tile + 1) * TILE).min(n)
+}
+
+/// The pair (row, column), row ≥ column, with this number: (0,0), (1,0), (1,1), (2,0), …
+pub(super) fn lower_triangle(task: usize) -> (usize, usize) {
+    let mut row = (((8.0 * task as f64 + 1.0).sqrt() - 1.0) / 2.0) as usize;
+    // The root may be off by one in floating point.
+    while row * (row + 1) / 2 > task {
+        row -= 1;
+    }
+    while (row + 1) * (row + 2) / 2 <= task {
+        row += 1;
+    }
+    (row, task - row * (row + 1) / 2)
+}
+
+/// The part of a column-major matrix that begins at (row, col).
+///
+/// # Safety
+/// It must lie within the matrix, and nothing else may touch it while the view lives.
+pub(super) unsafe fn tile<'a, T: Real>(
+    data: Shared<T>,
+    stride: usize,
+    row: usize,
+    col: usize,
+    shape: (usize, usize),
+) -> DMatrixViewMut<'a, T> {
+    use nalgebra::{Dyn, U1, ViewStorageMut};
+    // SAFETY: by this function's own contract.
+    unsafe {
+        let start = data.pointer().add(col * stride + row);
+        let shape = (Dyn(shape.0), Dyn(shape.1));
+        DMatrixViewMut::from_data(ViewStorageMut::from_raw_parts(start, shape, (U1, Dyn(stride))))
+    }
+}
+
+/// `to` = `from` transposed, in squares that fit the first-level cache.
+fn mirror<T: Real>(from: &DMatrixViewMut<'_, T>, mut to: DMatrixViewMut<'_, T>) {
+    const SQUARE: usize = 16;
+    let (rows, cols) = from.shape();
+    for r in (0..rows).step_by(SQUARE) {
+        for c in (0..cols).step_by(SQUARE) {
+            for i in r..(r + SQUARE).min(rows) {
+                for j in c..(c + SQUARE).min(cols) {
+                    to[(j, i)] = from[(i, j)];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The Gram engine: kernel values of many pairs at the speed of the processor.
+//!
+//! Three layers, each with one idea. `pairwise` turns a block of pairs of rows into distances or inner products in
+//! registers and applies the profile there. `gram` cuts whole matrices into blocks. `lazy` multiplies by a matrix
+//! that is never stored.
+
+mod gradient;
+mod gram;
+mod lazy;
+mod pack;
+mod pairwise;
+mod parallel;
+
+pub use gradient::gram_gradient;
+pub(crate) use gradient::{length_gradient, radial_gradient, shape_gradient};
+pub use gram::{cross_gram, cross_gram_into, gram, gram_into};
+pub use lazy::{LazyCross, LazyGram};
+pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal};

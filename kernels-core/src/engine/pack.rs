@@ -1,0 +1,101 @@
+//! Rows rearranged for the inner loops: panels of a few rows, features outermost.
+
+use std::ops::Range;
+
+use crate::{Real, Rows, Workspace};
+
+/// How rows enter a panel: as they are, or centred and scaled for distances by expansion.
+pub(super) struct Entry<'a, T> {
+    /// Subtracted from every row.
+    pub(super) center: Option<&'a [T]>,
+    /// Multiplied on after that, feature by feature.
+    pub(super) weights: Option<&'a [T]>,
+}
+
+impl<T> Entry<'_, T> {
+    pub(super) const RAW: Self = Entry { center: None, weights: None };
+}
+
+/// Panels of `width` rows: value k of row i of a panel is at `k * width + i`. The last panel is filled up with
+/// copies of its last row, so that padding is never NaN where the data are not.
+pub(super) struct Panels<T> {
+    values: Vec<T>,
+    /// Squared norms of the entered rows; empty when not asked for.
+    norms: Vec<T>,
+    dim: usize,
+    width: usize,
+}
+
+impl<T: Real> Panels<T> {
+    pub(super) fn new(
+        xs: &Rows<T>,
+        rows: Range<usize>,
+        width: usize,
+        entry: &Entry<'_, T>,
+        with_norms: bool,
+        ws: &mut Workspace<T>,
+    ) -> Self {
+        let (dim, n) = (xs.dim(), rows.len());
+        let panels = n.div_ceil(width);
+        let mut values = ws.take(panels * width * dim);
+        let mut norms = ws.take(if with_norms { panels * width } else { 0 });
+        let mut entered = ws.take(dim);
+        for slot in 0..panels * width {
+            let row = xs.slice(rows.start + slot.min(n - 1)..rows.start + slot.min(n - 1) + 1);
+            enter(row, entry, &mut entered);
+            let panel = &mut values[slot / width * width * dim..][..width * dim];
+            for (to, &value) in panel.chunks_exact_mut(width).zip(&entered) {
+                to[slot % width] = value;
+            }
+            if with_norms {
+                norms[slot] = squared_norm(&entered);
+            }
+        }
+        ws.give(entered);
+        Self { values, norms, dim, width }
+    }
+
+    /// Panel `p`, features outermost.
+    #[inline(always)]
+    pub(super) fn panel(&self, p: usize) -> &[T] {
+        let size = self.width * self.dim;
+        &self.values[p * size..(p + 1) * size]
+    }
+
+    /// Squared norms of the rows of panel `p`.
+    #[inline(always)]
+    pub(super) fn norms(&self, p: usize) -> &[T] {
+        &self.norms[p * self.width..(p + 1) * self.width]
+    }
+
+    pub(super) fn recycle(self, ws: &mut Workspace<T>) {
+        ws.give(self.values);
+        ws.give(self.norms);
+    }
+}
+
+fn enter<T: Real>(row: &[T], entry: &Entry<'_, T>, out: &mut [T]) {
+    out.copy_from_slice(row);
+    if let Some(center) = entry.center {
+        out.iter_mut().zip(center).for_each(|(x, &c)| *x -= c);
+    }
+    if let Some(weights) = entry.weights {
+        out.iter_mut().zip(weights).for_each(|(x, &w)| *x *= w);
+    }
+}
+
+/// Eight partial sums, so that the compiler can keep them in vectors; no fused operations, so that rows and
+/// columns of any panel width get the same bits.
+fn squared_norm<T: Real>(x: &[T]) -> T {
+    let mut sums = [T::default(); 8];
+    let mut chunks = x.chunks_exact(8);
+    for chunk in &mut chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += x * x;
+        }
+    }
+    for (sum, &x) in sums.iter_mut().zip(chunks.remainder()) {
+        *sum += x * x;
+    }
+    sums.iter().fold(T::default(), |a, &b| a + b)
+}

@@ -1,0 +1,472 @@
+//! Blocks of pairs of rows of ℝᵈ: distances or inner products in registers, the profile applied there.
+//!
+//! Squared distances come in two ways. In few dimensions, and wherever digits would be lost, by differences:
+//! (x−y)² summed, exact to a few ulps for any data. Otherwise by expansion, ‖x‖² + ‖y‖² − 2⟨x, y⟩ of centred rows,
+//! at half the work; its absolute error is about ε(‖x‖² + ‖y‖²), so pairs whose distance is too small against that
+//! are done again by differences ([`Trust`]). The choice is made pair by pair from the pair's own numbers: a value
+//! does not depend on the block it is computed in.
+
+use std::ops::Range;
+
+use super::pack::{Entry, Panels};
+use crate::{
+    Block, LengthScale, Points, Profile, Real, Rows, Tile, Vector, Workspace,
+    simd::{MAX_LANES, Work},
+};
+
+/// What number of a pair of rows a profile is applied to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Geometry<'a> {
+    /// Σ ((xᵢ−yᵢ)/ℓᵢ)²
+    SquaredDistance(&'a LengthScale),
+    /// Σ |xᵢ−yᵢ|/ℓᵢ
+    Manhattan(&'a LengthScale),
+    /// 2 Σ sin²(π(xᵢ−yᵢ)/p) / ℓ²
+    SineSquared { period: f64, length_scale: f64 },
+    /// ⟨x, y⟩
+    InnerProduct,
+}
+
+/// From this many features on, expansion is faster than differences.
+const EXPAND_FROM: usize = 16;
+
+/// Columns of a panel: with twice the vectors of a row panel they fill the registers.
+const COLUMNS_MANY: usize = 12;
+const COLUMNS_FEW: usize = 6;
+
+/// Vectors in a row panel.
+const ROW_VECTORS: usize = 2;
+
+/// Room for the values of the largest pair of panels.
+const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
+
+/// k(x, y) of one pair, by differences.
+pub(crate) fn eval<T: Real>(geometry: Geometry<'_>, profile: &impl Profile, x: &[T], y: &[T]) -> T {
+    struct One<'a, T, F>(T, &'a F);
+    impl<T: Real, F: Profile> Work<T> for One<'_, T, F> {
+        type Output = T;
+        #[inline(always)]
+        fn run<V: Vector<Scalar = T>>(self) -> T {
+            let mut lanes = [T::default(); MAX_LANES];
+            self.1.value(V::broadcast(self.0)).store(&mut lanes);
+            lanes[0]
+        }
+    }
+    T::dispatch(One(number(geometry, x, y), profile))
+}
+
+/// The number of one pair.
+fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
+    let pairs = x.iter().zip(y);
+    let weighted = |length_scale: &LengthScale, term: fn(T) -> T| -> T {
+        let zero = T::default();
+        match length_scale {
+            LengthScale::Isotropic(l) => {
+                let sum = pairs.clone().fold(zero, |sum, (&a, &b)| sum + term(a - b));
+                let inverse = 1.0 / l;
+                if matches!(geometry, Geometry::SquaredDistance(_)) {
+                    sum * T::of(inverse * inverse)
+                } else {
+                    sum * T::of(inverse)
+                }
+            }
+            LengthScale::PerFeature(l) => {
+                pairs.clone().zip(l).fold(zero, |sum, ((&a, &b), l)| sum + term((a - b) * T::of(1.0 / l)))
+            }
+        }
+    };
+    match geometry {
+        Geometry::SquaredDistance(l) => weighted(l, |d| d * d),
+        Geometry::Manhattan(l) => weighted(l, |d| d.abs()),
+        Geometry::InnerProduct => pairs.fold(T::default(), |sum, (&a, &b)| sum + a * b),
+        Geometry::SineSquared { period, length_scale } => {
+            let sum = pairs.fold(0.0, |sum, (&a, &b)| {
+                let t = (a - b).to_f64() / period;
+                let sine = (std::f64::consts::PI * (t - t.round())).sin();
+                sum + sine * sine
+            });
+            T::of(2.0 / (length_scale * length_scale) * sum)
+        }
+    }
+}
+
+/// k(x, x) of a kernel of the distance.
+pub(crate) fn fill_diagonal<T: Real>(
+    profile: &impl Profile,
+    xs: &Rows<T>,
+    rows: Range<usize>,
+    out: &mut [T],
+) {
+    for (out, i) in out.iter_mut().zip(rows) {
+        // x − x is 0, or NaN when the row has a NaN or an infinity.
+        *out = eval(Geometry::Manhattan(&LengthScale::Isotropic(1.0)), profile, xs.point(i), xs.point(i));
+    }
+}
+
+/// Overwrites `out` with the kernel values of a block.
+pub(crate) fn fill<T: Real, F: Profile>(
+    at: &Block<'_, Rows<T>>,
+    geometry: Geometry<'_>,
+    profile: &F,
+    mut out: Tile<'_, T>,
+    ws: &mut Workspace<T>,
+) {
+    assert_eq!(out.shape(), at.shape(), "the output must have the shape of the block");
+    let (rows, cols) = at.shape();
+    if rows == 0 || cols == 0 {
+        return;
+    }
+    let stride = out.strides().1;
+    // SAFETY: the tile owns these entries exclusively: columns of `rows` contiguous values, `stride` apart.
+    let data = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr(), (cols - 1) * stride + rows) };
+    T::dispatch(Fill { at, geometry, profile, out: data, stride, ws });
+}
+
+struct Fill<'a, 'p, T: Real, F> {
+    at: &'a Block<'p, Rows<T>>,
+    geometry: Geometry<'a>,
+    profile: &'a F,
+    out: &'a mut [T],
+    stride: usize,
+    ws: &'a mut Workspace<T>,
+}
+
+impl<T: Real, F: Profile> Work<T> for Fill<'_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        if V::MANY {
+            self.with_columns::<V, COLUMNS_MANY>();
+        } else {
+            self.with_columns::<V, COLUMNS_FEW>();
+        }
+    }
+}
+
+impl<T: Real, F: Profile> Fill<'_, '_, T, F> {
+    #[inline(always)]
+    fn with_columns<V: Vector<Scalar = T>, const C: usize>(self) {
+        let dim = self.at.ys().dim();
+        match self.geometry {
+            Geometry::InnerProduct => self.panels::<V, _, C>(&Inner),
+            Geometry::SineSquared { period, length_scale } => {
+                let scale = 2.0 / (length_scale * length_scale);
+                self.panels::<V, _, C>(&Differences { term: Sine { inverse_period: 1.0 / period }, scale });
+            }
+            Geometry::Manhattan(LengthScale::Isotropic(l)) => {
+                self.panels::<V, _, C>(&Differences { term: Absolute, scale: 1.0 / l });
+            }
+            Geometry::Manhattan(LengthScale::PerFeature(l)) => {
+                let weights = inverses(l);
+                self.panels::<V, _, C>(&WeightedDifferences { term: Absolute, weights: &weights });
+            }
+            Geometry::SquaredDistance(LengthScale::Isotropic(l)) => {
+                let differences = Differences { term: Square, scale: 1.0 / (l * l) };
+                if dim < EXPAND_FROM {
+                    self.panels::<V, _, C>(&differences);
+                } else {
+                    let trust = Trust::new::<T>(dim, differences.scale);
+                    self.panels::<V, _, C>(&Expansion { differences, weights: None, trust });
+                }
+            }
+            Geometry::SquaredDistance(LengthScale::PerFeature(l)) => {
+                let weights = inverses(l);
+                let differences = WeightedDifferences { term: Square, weights: &weights };
+                if dim < EXPAND_FROM {
+                    self.panels::<V, _, C>(&differences);
+                } else {
+                    let trust = Trust::new::<T>(dim, 1.0);
+                    self.panels::<V, _, C>(&Expansion { differences, weights: Some(&weights), trust });
+                }
+            }
+        }
+    }
+
+    /// Every row panel against every column panel.
+    #[inline(always)]
+    fn panels<V: Vector<Scalar = T>, R: Rule<T>, const C: usize>(self, rule: &R) {
+        let Self { at, profile, out, stride, ws, .. } = self;
+        let width = ROW_VECTORS * V::LANES;
+        let entry = rule.entry(at.ys());
+        let left = Panels::new(at.xs(), at.rows(), width, &entry, R::NORMS, ws);
+        let right = Panels::new(at.ys(), at.cols(), C, &entry, R::NORMS, ws);
+        // The rows as they are, only made when a pair needs them.
+        let mut raw: Option<(Panels<T>, Panels<T>)> = None;
+        let (rows, cols) = at.shape();
+        let mut cell = [T::default(); MAX_CELL];
+        let cell = &mut cell[..width * C];
+        for q in 0..cols.div_ceil(C) {
+            for p in 0..rows.div_ceil(width) {
+                let sides = Sides { left: &left, right: &right, p, q };
+                if !rule.cell::<V, C>(&sides, cell) {
+                    let (left, right) = raw.get_or_insert_with(|| {
+                        let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
+                        (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
+                    });
+                    rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                }
+                let (r, c) = (p * width, q * C);
+                let (height, breadth) = (width.min(rows - r), C.min(cols - c));
+                if height == width {
+                    for (j, column) in cell.chunks_exact(width).take(breadth).enumerate() {
+                        let to = &mut out[(c + j) * stride + r..][..width];
+                        for (from, to) in column.chunks_exact(V::LANES).zip(to.chunks_exact_mut(V::LANES)) {
+                            profile.value(V::load(from)).store(to);
+                        }
+                    }
+                } else {
+                    for value in cell.chunks_exact_mut(V::LANES) {
+                        profile.value(V::load(value)).store(value);
+                    }
+                    for (j, column) in cell.chunks_exact(width).take(breadth).enumerate() {
+                        out[(c + j) * stride + r..][..height].copy_from_slice(&column[..height]);
+                    }
+                }
+            }
+        }
+        left.recycle(ws);
+        right.recycle(ws);
+        if let Some((left, right)) = raw {
+            left.recycle(ws);
+            right.recycle(ws);
+        }
+    }
+}
+
+pub(super) fn inverses<T: Real>(lengths: &[f64]) -> Vec<T> {
+    lengths.iter().map(|l| T::of(1.0 / l)).collect()
+}
+
+/// A pair of panels.
+struct Sides<'a, T> {
+    left: &'a Panels<T>,
+    right: &'a Panels<T>,
+    p: usize,
+    q: usize,
+}
+
+/// How a cell, the pairs of a row panel and a column panel, gets its numbers. A cell is column by column.
+trait Rule<T: Real> {
+    /// Whether panels need norms.
+    const NORMS: bool = false;
+
+    /// How rows enter the panels.
+    fn entry<'a>(&'a self, ys: &'a Rows<T>) -> Entry<'a, T> {
+        let _ = ys;
+        Entry::RAW
+    }
+
+    /// Fills a cell; `false` when some of it cannot be trusted.
+    fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool;
+
+    /// Replaces the numbers that cannot be trusted, from the rows as they are.
+    fn repair<V: Vector<Scalar = T>, const C: usize>(
+        &self,
+        sides: &Sides<'_, T>,
+        raw: &Sides<'_, T>,
+        cell: &mut [T],
+    ) {
+        let _ = (sides, raw, cell);
+    }
+}
+
+/// Accumulates over the features and hands the sums, vector by vector, to `finish`.
+#[inline(always)]
+fn accumulate<V: Vector, const C: usize>(
+    sides: &Sides<'_, V::Scalar>,
+    cell: &mut [V::Scalar],
+    mut step: impl FnMut(usize, V, V, V) -> V,
+    finish: impl Fn(usize, usize, V) -> V,
+) {
+    let (left, right) = (sides.left.panel(sides.p), sides.right.panel(sides.q));
+    let width = ROW_VECTORS * V::LANES;
+    let mut sums = [[V::splat(0.0); ROW_VECTORS]; C];
+    for (k, (a, b)) in left.chunks_exact(width).zip(right.chunks_exact(C)).enumerate() {
+        let rows: [V; ROW_VECTORS] = std::array::from_fn(|i| V::load(&a[i * V::LANES..]));
+        for (sums, &y) in sums.iter_mut().zip(b) {
+            let y = V::broadcast(y);
+            for (sum, &x) in sums.iter_mut().zip(&rows) {
+                *sum = step(k, x, y, *sum);
+            }
+        }
+    }
+    for (j, (sums, column)) in sums.iter().zip(cell.chunks_exact_mut(width)).enumerate() {
+        for (i, (&sum, to)) in sums.iter().zip(column.chunks_exact_mut(V::LANES)).enumerate() {
+            finish(i, j, sum).store(to);
+        }
+    }
+}
+
+/// ⟨x, y⟩.
+struct Inner;
+
+impl<T: Real> Rule<T> for Inner {
+    #[inline(always)]
+    fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
+        accumulate::<V, C>(sides, cell, |_, x, y, sum| x.mul_add(y, sum), |_, _, sum| sum);
+        true
+    }
+}
+
+/// What a difference of two coordinates adds to a sum.
+trait Term {
+    fn add<V: Vector>(&self, difference: V, sum: V) -> V;
+}
+
+struct Square;
+impl Term for Square {
+    #[inline(always)]
+    fn add<V: Vector>(&self, d: V, sum: V) -> V {
+        d.mul_add(d, sum)
+    }
+}
+
+struct Absolute;
+impl Term for Absolute {
+    #[inline(always)]
+    fn add<V: Vector>(&self, d: V, sum: V) -> V {
+        sum + d.abs()
+    }
+}
+
+struct Sine {
+    inverse_period: f64,
+}
+impl Term for Sine {
+    #[inline(always)]
+    fn add<V: Vector>(&self, d: V, sum: V) -> V {
+        let (sine, _) = (d * V::splat(self.inverse_period)).sin_cos_pi();
+        sine.mul_add(sine, sum)
+    }
+}
+
+/// scale · Σ term(xᵢ − yᵢ).
+struct Differences<M> {
+    term: M,
+    scale: f64,
+}
+
+impl<T: Real, M: Term> Rule<T> for Differences<M> {
+    #[inline(always)]
+    fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
+        let scale = V::splat(self.scale);
+        accumulate::<V, C>(sides, cell, |_, x, y, sum| self.term.add(x - y, sum), |_, _, sum| sum * scale);
+        true
+    }
+}
+
+/// Σ term((xᵢ − yᵢ) wᵢ). The weight comes after the difference: near points far from the origin keep their digits.
+struct WeightedDifferences<'a, T, M> {
+    term: M,
+    weights: &'a [T],
+}
+
+impl<T: Real, M: Term> Rule<T> for WeightedDifferences<'_, T, M> {
+    #[inline(always)]
+    fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
+        let step = |k: usize, x: V, y: V, sum: V| self.term.add((x - y) * V::broadcast(self.weights[k]), sum);
+        accumulate::<V, C>(sides, cell, step, |_, _, sum| sum);
+        true
+    }
+}
+
+/// ‖x‖² + ‖y‖² − 2⟨x, y⟩ of centred rows where it can be trusted, differences elsewhere.
+struct Expansion<'a, T, D> {
+    differences: D,
+    weights: Option<&'a [T]>,
+    trust: Trust<T>,
+}
+
+/// When an expanded squared distance has digits enough.
+///
+/// Its error is about `d ε N` with N = ‖x‖² + ‖y‖² and a small d that grows with the dimension. The profile turns an
+/// error e of s into a relative error of e/2 of the value (Gaussian), or of e/(2√s) at small s where the profile
+/// goes with √s (Matérn ½). A pair is trusted when that is below the tolerance, or when s is so large against N that
+/// differences would do no better.
+struct Trust<T> {
+    /// Scaled squared distance of one unit of what the panels measure.
+    scale: T,
+    /// Turns N into the least √s for √-profiles.
+    root: T,
+    /// Turns N into the least s when the error exceeds what a Gaussian bears.
+    far: T,
+}
+
+impl<T: Real> Trust<T> {
+    fn new<S: Real>(dim: usize, scale: f64) -> Self {
+        // Rounding errors of a sum of d products add up like a random walk.
+        let growth = 2.0 + 0.5 * (dim as f64).sqrt();
+        let unit = 0.5 * T::EPSILON.to_f64();
+        // A third of what the engine promises: 1e-13 in f64, 1e-5 in f32.
+        let tolerance = if size_of::<S>() == 8 { 0.3e-13 } else { 0.3e-5 };
+        Self {
+            scale: T::of(scale),
+            root: T::of(growth * unit * scale / (2.0 * tolerance)),
+            far: T::of(growth * scale / 8.0),
+        }
+    }
+
+    /// The least trusted s for norms that add up to `norms`.
+    #[inline(always)]
+    fn least<V: Vector<Scalar = T>>(&self, norms: V) -> V {
+        let root = norms * V::broadcast(self.root);
+        root.select_lt(V::splat(1.0), root * root, norms * V::broadcast(self.far))
+    }
+}
+
+impl<T: Real, D: Rule<T>> Rule<T> for Expansion<'_, T, D> {
+    const NORMS: bool = true;
+
+    fn entry<'a>(&'a self, ys: &'a Rows<T>) -> Entry<'a, T> {
+        Entry { center: Some(ys.center()), weights: self.weights }
+    }
+
+    #[inline(always)]
+    fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
+        let (rows, cols) = (sides.left.norms(sides.p), sides.right.norms(sides.q));
+        let (zero, minus_two, scale) = (V::splat(0.0), V::splat(-2.0), V::broadcast(self.trust.scale));
+        accumulate::<V, C>(
+            sides,
+            cell,
+            |_, x, y, sum| x.mul_add(y, sum),
+            |i, j, dot| {
+                let norms = V::load(&rows[i * V::LANES..]) + V::broadcast(cols[j]);
+                let s = dot.mul_add(minus_two, norms);
+                s.select_lt(zero, zero, s) * scale
+            },
+        );
+        let mut trusted = true;
+        for (column, &col) in cell.chunks_exact(ROW_VECTORS * V::LANES).zip(cols) {
+            for (s, norms) in column.chunks_exact(V::LANES).zip(rows.chunks_exact(V::LANES)) {
+                let norms = V::load(norms) + V::broadcast(col);
+                trusted &= V::load(s).all_ge(self.trust.least(norms));
+            }
+        }
+        trusted
+    }
+
+    // Rare, and large: kept out of the loop over cells.
+    #[cold]
+    fn repair<V: Vector<Scalar = T>, const C: usize>(
+        &self,
+        sides: &Sides<'_, T>,
+        raw: &Sides<'_, T>,
+        cell: &mut [T],
+    ) {
+        let (rows, cols) = (sides.left.norms(sides.p), sides.right.norms(sides.q));
+        let width = ROW_VECTORS * V::LANES;
+        let mut exact = [T::default(); MAX_CELL];
+        let exact = &mut exact[..width * C];
+        self.differences.cell::<V, C>(raw, exact);
+        for ((column, exact), &col) in cell.chunks_exact_mut(width).zip(exact.chunks_exact(width)).zip(cols) {
+            for i in (0..width).step_by(V::LANES) {
+                let least = self.trust.least(V::load(&rows[i..]) + V::broadcast(col));
+                let s = V::load(&column[i..]);
+                let exact = V::load(&exact[i..]);
+                // Trusted is `s >= least`, so that a NaN (of overflowing norms) is replaced.
+                least.select_lt(s, s, exact).store(&mut column[i..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The one-dimensional heart of a kernel family.
+
+use crate::{Definiteness, Error, Param, Value, Vector, describe};
+
+/// A function φ of one number: of the squared scaled distance for a [`Radial`](crate::Radial) kernel, of the inner
+/// product for a [`DotProduct`](crate::DotProduct) kernel.
+///
+/// A family is its profile and nothing else; the engine forms the numbers, applies φ while they are in registers,
+/// and does the rest.
+///
+/// ```
+/// use kernels_core::{Kernel, Profile, Radial, Rows, Vector};
+///
+/// /// 1 / (1 + s)²
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Student;
+/// impl Profile for Student {
+///     fn value<V: Vector>(&self, s: V) -> V {
+///         let u = V::splat(1.0) + s;
+///         V::splat(1.0) / (u * u)
+///     }
+///     fn slope<V: Vector>(&self, s: V) -> V {
+///         let u = V::splat(1.0) + s;
+///         V::splat(-2.0) / (u * u * u)
+///     }
+/// }
+/// let k = Radial::with_profile(Student, 2.0)?;
+/// assert_eq!(k.eval(&[0.0, 0.0], &[2.0, 0.0]), 0.25);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub trait Profile: Clone + Send + Sync + 'static {
+    /// Whether the length scale is a parameter of the family; families with a width of their own say `false`.
+    const SCALED: bool = true;
+
+    /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
+    fn value<V: Vector>(&self, s: V) -> V;
+
+    /// dφ/ds; finite also at s = 0: where the derivative is infinite there, 0.
+    fn slope<V: Vector>(&self, s: V) -> V;
+
+    /// Derivative of φ(s) by parameter `index` of [`Profile::params`].
+    fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
+        let _ = index;
+        s - s
+    }
+
+    /// Parameters of the shape, without the length scale.
+    fn params(&self) -> Vec<Param> {
+        Vec::new()
+    }
+
+    /// Sets them; checks all before it changes any.
+    ///
+    /// # Errors
+    /// As [`Describe::set_params`](crate::Describe::set_params).
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        describe::expect_count(0, values.len())
+    }
+
+    /// Definiteness of the kernel with this profile, in every dimension.
+    fn definiteness(&self) -> Definiteness {
+        Definiteness::Positive
+    }
+
+    /// Name and arguments in the text form, without the length scale; `None` when it has none.
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        None
+    }
+}

@@ -1,0 +1,451 @@
+//! The radial families.
+
+use super::Radial;
+use crate::{
+    Definiteness, Error, LengthScale, Param, PositiveDefinite, Profile, Value, Vector,
+    describe::{expect_count, positive},
+};
+
+/// Gaussian kernel exp(−s/2), also called squared exponential or radial basis function.
+///
+/// ```
+/// use kernels_core::{Kernel, Rbf};
+/// let k = Rbf::new(2.0)?;
+/// assert_eq!(k.eval(&[0.0], &[2.0]), (-0.5_f64).exp());
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub type Rbf = Radial<Gaussian>;
+
+/// Matérn kernel of half-integer smoothness ν, unit variance, with z = √(2νs):
+/// e^(−z) for ν = ½, (1+z)e^(−z) for 3/2, (1+z+z²/3)e^(−z) for 5/2, …
+///
+/// Reference: Rasmussen & Williams, *Gaussian Processes for Machine Learning* (2006), eq. 4.16.
+///
+/// ```
+/// use kernels_core::{Kernel, Matern};
+/// let k = Matern::new(1.5, 1.0)?;
+/// let z = 3.0_f64.sqrt();
+/// assert!((k.eval(&[0.0], &[1.0]) - (1.0 + z) * (-z).exp()).abs() < 1e-15);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub type Matern = Radial<HalfIntegerMatern>;
+
+/// Exponential kernel exp(−√s): Matérn of ν = ½, and the "Laplacian" of the EigenPro papers.
+pub type Exponential = Radial<ExponentialProfile>;
+
+/// Rational quadratic kernel (1 + s/(2α))^(−α), a scale mixture of Gaussians.
+pub type RationalQuadratic = Radial<RationalQuadraticProfile>;
+
+/// Cauchy kernel 1/(1+s).
+pub type Cauchy = Radial<CauchyProfile>;
+
+/// γ-exponential (powered exponential) kernel exp(−s^(γ/2)), 0 < γ ≤ 2.
+pub type GammaExponential = Radial<PoweredExponential>;
+
+/// Inverse multiquadric (c² + r²)^(−β) of the unscaled distance r.
+pub type InverseMultiquadric = Radial<InverseMultiquadricProfile>;
+
+/// Multiquadric −(c² + r²)^β, 0 < β < 1, sign included: conditionally positive definite of order 1.
+pub type Multiquadric = Radial<MultiquadricProfile>;
+
+/// φ(s) = exp(−s/2).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gaussian;
+
+/// φ(s) = exp(−√s).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExponentialProfile;
+
+/// φ(s) = e^(−z) p!/(2p)! Σ (p+i)!/(i!(p−i)!) (2z)^(p−i), z = √(2νs), ν = p + ½.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HalfIntegerMatern {
+    nu: f64,
+    /// Coefficients of the polynomial in z, from the constant 1 up.
+    value: Vec<f64>,
+    /// The same for the slope, −ν/(2(ν−1)) times the polynomial of ν − 1; empty for ν = ½.
+    slope: Vec<f64>,
+}
+
+/// φ(s) = (1 + s/(2α))^(−α).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RationalQuadraticProfile {
+    alpha: f64,
+}
+
+/// φ(s) = 1/(1+s).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CauchyProfile;
+
+/// φ(s) = exp(−s^(γ/2)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoweredExponential {
+    gamma: f64,
+}
+
+/// φ(s) = (c² + s)^(−β).
+#[derive(Clone, Debug, PartialEq)]
+pub struct InverseMultiquadricProfile {
+    c: f64,
+    beta: f64,
+}
+
+/// φ(s) = −(c² + s)^β.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MultiquadricProfile {
+    c: f64,
+    beta: f64,
+}
+
+/// Constructors of families whose only parameter is the length scale.
+macro_rules! plain {
+    ($($alias:ident = $profile:ident;)*) => {$(
+        impl Radial<$profile> {
+            /// The kernel with this length scale: one number, or one a feature.
+            ///
+            /// # Errors
+            /// [`Error::Parameter`] when a length scale is not finite and positive.
+            pub fn new(length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
+                Self::with_profile($profile, length_scale)
+            }
+        }
+        impl PositiveDefinite for $alias {}
+    )*};
+}
+
+plain! {
+    Rbf = Gaussian;
+    Exponential = ExponentialProfile;
+    Cauchy = CauchyProfile;
+}
+
+impl PositiveDefinite for Matern {}
+impl PositiveDefinite for RationalQuadratic {}
+impl PositiveDefinite for GammaExponential {}
+impl PositiveDefinite for InverseMultiquadric {}
+
+impl Matern {
+    /// The kernel of smoothness `nu` ∈ {½, 3/2, 5/2, …, 41/2}.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another `nu`, or a length scale that is not finite and positive.
+    pub fn new(nu: f64, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
+        Self::with_profile(HalfIntegerMatern::new(nu)?, length_scale)
+    }
+}
+
+impl RationalQuadratic {
+    /// The kernel with mixture parameter `alpha` > 0; α → ∞ is the Gaussian.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when a parameter is not finite and positive.
+    pub fn new(alpha: f64, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
+        Self::with_profile(RationalQuadraticProfile { alpha: positive("alpha", alpha)? }, length_scale)
+    }
+}
+
+impl GammaExponential {
+    /// The kernel with exponent 0 < `gamma` ≤ 2.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when a parameter is out of range.
+    pub fn new(gamma: f64, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
+        Self::with_profile(PoweredExponential { gamma: valid_gamma(gamma)? }, length_scale)
+    }
+}
+
+impl InverseMultiquadric {
+    /// The kernel with `c` > 0 and `beta` > 0.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when a parameter is not finite and positive.
+    pub fn new(c: f64, beta: f64) -> Result<Self, Error> {
+        let profile = InverseMultiquadricProfile { c: positive("c", c)?, beta: positive("beta", beta)? };
+        Self::with_profile(profile, 1.0)
+    }
+}
+
+impl Multiquadric {
+    /// The kernel with `c` > 0 and 0 < `beta` < 1.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when a parameter is out of range.
+    pub fn new(c: f64, beta: f64) -> Result<Self, Error> {
+        let profile = MultiquadricProfile { c: positive("c", c)?, beta: valid_beta(beta)? };
+        Self::with_profile(profile, 1.0)
+    }
+}
+
+fn valid_gamma(gamma: f64) -> Result<f64, Error> {
+    if gamma > 0.0 && gamma <= 2.0 {
+        Ok(gamma)
+    } else {
+        Err(Error::Parameter { name: "gamma".into(), value: gamma, expected: "above 0, at most 2" })
+    }
+}
+
+fn valid_beta(beta: f64) -> Result<f64, Error> {
+    if beta > 0.0 && beta < 1.0 {
+        Ok(beta)
+    } else {
+        Err(Error::Parameter { name: "beta".into(), value: beta, expected: "between 0 and 1, both excluded" })
+    }
+}
+
+impl Profile for Gaussian {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        (s * V::splat(-0.5)).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        V::splat(-0.5) * self.value(s)
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("rbf", vec![]))
+    }
+}
+
+impl Profile for ExponentialProfile {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        (-s.sqrt()).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        let (zero, z) = (V::splat(0.0), s.sqrt());
+        // Infinite at 0, where the gradient is 0 by convention.
+        zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * s)
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("exponential", vec![]))
+    }
+}
+
+impl HalfIntegerMatern {
+    /// Past this the polynomial's coefficients leave the range where doubles help.
+    const LARGEST: f64 = 20.5;
+
+    /// The profile of smoothness `nu` ∈ {½, 3/2, …, 41/2}.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another `nu`.
+    pub fn new(nu: f64) -> Result<Self, Error> {
+        let p = nu - 0.5;
+        if !(p >= 0.0 && p.fract() == 0.0 && nu <= Self::LARGEST) {
+            return Err(Error::Parameter {
+                name: "nu".into(),
+                value: nu,
+                expected: "0.5, 1.5, 2.5, …, 20.5",
+            });
+        }
+        let value = Self::polynomial(p as usize);
+        let slope = match p as usize {
+            0 => Vec::new(),
+            p => Self::polynomial(p - 1).into_iter().map(|c| -c * nu / (2.0 * (nu - 1.0))).collect(),
+        };
+        Ok(Self { nu, value, slope })
+    }
+
+    /// The smoothness ν.
+    pub fn nu(&self) -> f64 {
+        self.nu
+    }
+
+    /// Coefficient of zʲ: p!/(2p)! · (2p−j)!/((p−j)! j!) · 2ʲ, by the ratio of neighbours.
+    fn polynomial(p: usize) -> Vec<f64> {
+        let mut c = vec![1.0];
+        for j in 0..p {
+            let ratio = 2.0 * (p - j) as f64 / ((2 * p - j) as f64 * (j + 1) as f64);
+            c.push(c[j] * ratio);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn z<V: Vector>(&self, s: V) -> V {
+        let z = (s * V::splat(2.0 * self.nu)).sqrt();
+        // e^(−z) is 0 from here on, and must stay so when the polynomial is infinite.
+        let far = V::splat(1000.0);
+        far.select_lt(z, far, z)
+    }
+
+    #[inline(always)]
+    fn horner<V: Vector>(c: &[f64], z: V) -> V {
+        let mut sum = z - z;
+        for &c in c.iter().rev() {
+            sum = sum.mul_add(z, V::splat(c));
+        }
+        sum
+    }
+}
+
+impl Profile for HalfIntegerMatern {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        let z = self.z(s);
+        (-z).exp() * Self::horner(&self.value, z)
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        let z = self.z(s);
+        if self.slope.is_empty() {
+            let zero = V::splat(0.0);
+            return zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * z);
+        }
+        (-z).exp() * Self::horner(&self.slope, z)
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("matern", vec![("nu", self.nu.into())]))
+    }
+}
+
+impl Profile for RationalQuadraticProfile {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        (V::splat(-self.alpha) * (s * V::splat(0.5 / self.alpha)).ln_1p()).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        let y = s * V::splat(0.5 / self.alpha);
+        self.value(s) * V::splat(-0.5) / (V::splat(1.0) + y)
+    }
+    #[inline(always)]
+    fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
+        let y = s * V::splat(0.5 / self.alpha);
+        self.value(s) * (y / (V::splat(1.0) + y) - y.ln_1p())
+    }
+    fn params(&self) -> Vec<Param> {
+        vec![Param::positive("alpha", self.alpha)]
+    }
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        expect_count(1, values.len())?;
+        self.alpha = positive("alpha", values[0])?;
+        Ok(())
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("rational_quadratic", vec![("alpha", self.alpha.into())]))
+    }
+}
+
+impl Profile for CauchyProfile {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        V::splat(1.0) / (V::splat(1.0) + s)
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        let k = self.value(s);
+        -(k * k)
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("cauchy", vec![]))
+    }
+}
+
+impl Profile for PoweredExponential {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        (-s.powf(V::splat(0.5 * self.gamma))).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        let (zero, power) = (V::splat(0.0), s.powf(V::splat(0.5 * self.gamma)));
+        zero.select_lt(s, V::splat(-0.5 * self.gamma) * power / s * (-power).exp(), zero * s)
+    }
+    #[inline(always)]
+    fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
+        let (zero, power) = (V::splat(0.0), s.powf(V::splat(0.5 * self.gamma)));
+        zero.select_lt(s, V::splat(-0.5) * s.ln() * power * (-power).exp(), zero * s)
+    }
+    fn params(&self) -> Vec<Param> {
+        vec![Param { bounds: (1e-2, 2.0), ..Param::positive("gamma", self.gamma) }]
+    }
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        expect_count(1, values.len())?;
+        self.gamma = valid_gamma(values[0])?;
+        Ok(())
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("gamma_exponential", vec![("gamma", self.gamma.into())]))
+    }
+}
+
+impl InverseMultiquadricProfile {
+    #[inline(always)]
+    fn base<V: Vector>(&self, s: V) -> V {
+        s + V::splat(self.c * self.c)
+    }
+}
+
+impl Profile for InverseMultiquadricProfile {
+    const SCALED: bool = false;
+
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        (V::splat(-self.beta) * self.base(s).ln()).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        V::splat(-self.beta) * self.value(s) / self.base(s)
+    }
+    #[inline(always)]
+    fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
+        match index {
+            0 => V::splat(2.0 * self.c) * self.slope(s),
+            _ => -(self.base(s).ln() * self.value(s)),
+        }
+    }
+    fn params(&self) -> Vec<Param> {
+        vec![Param::positive("c", self.c), Param::positive("beta", self.beta)]
+    }
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        expect_count(2, values.len())?;
+        (self.c, self.beta) = (positive("c", values[0])?, positive("beta", values[1])?);
+        Ok(())
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("inverse_multiquadric", vec![("c", self.c.into()), ("beta", self.beta.into())]))
+    }
+}
+
+impl MultiquadricProfile {
+    #[inline(always)]
+    fn base<V: Vector>(&self, s: V) -> V {
+        s + V::splat(self.c * self.c)
+    }
+}
+
+impl Profile for MultiquadricProfile {
+    const SCALED: bool = false;
+
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        -(V::splat(self.beta) * self.base(s).ln()).exp()
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, s: V) -> V {
+        V::splat(self.beta) * self.value(s) / self.base(s)
+    }
+    #[inline(always)]
+    fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
+        match index {
+            0 => V::splat(2.0 * self.c) * self.slope(s),
+            _ => self.base(s).ln() * self.value(s),
+        }
+    }
+    fn params(&self) -> Vec<Param> {
+        let beta = Param { bounds: (1e-3, 0.999), ..Param::positive("beta", self.beta) };
+        vec![Param::positive("c", self.c), beta]
+    }
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        expect_count(2, values.len())?;
+        (self.c, self.beta) = (positive("c", values[0])?, valid_beta(values[1])?);
+        Ok(())
+    }
+    fn definiteness(&self) -> Definiteness {
+        Definiteness::Conditional(1)
+    }
+    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        Some(("multiquadric", vec![("c", self.c.into()), ("beta", self.beta.into())]))
+    }
+}

@@ -1,0 +1,115 @@
+//! Radial kernels: k(x, y) = φ(s) of the squared scaled distance s = Σ ((xᵢ − yᵢ) / ℓᵢ)².
+
+mod families;
+
+use std::ops::Range;
+
+use nalgebra::DMatrixView;
+
+pub use families::{
+    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, HalfIntegerMatern,
+    InverseMultiquadric, InverseMultiquadricProfile, Matern, Multiquadric, MultiquadricProfile,
+    PoweredExponential, RationalQuadratic, RationalQuadraticProfile, Rbf,
+};
+
+use crate::{
+    Block, Definiteness, Describe, Error, Expr, Kernel, LengthScale, Param, Profile, Real, Rows, Tile,
+    Workspace, engine, kernel_ops,
+};
+
+/// A radial kernel: a [`Profile`] and a length scale. See its aliases: [`Rbf`], [`Matern`], …
+#[derive(Clone, Debug, PartialEq)]
+pub struct Radial<F> {
+    profile: F,
+    length_scale: LengthScale,
+}
+
+impl<F: Profile> Radial<F> {
+    /// The kernel with profile φ on distances in units of `length_scale`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a length scale that is not finite and positive.
+    pub fn with_profile(profile: F, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
+        Ok(Self { profile, length_scale: length_scale.into().validated()? })
+    }
+
+    /// The profile φ.
+    pub fn profile(&self) -> &F {
+        &self.profile
+    }
+
+    /// The length scale.
+    pub fn length_scale(&self) -> &LengthScale {
+        &self.length_scale
+    }
+
+    fn geometry(&self) -> engine::Geometry<'_> {
+        engine::Geometry::SquaredDistance(&self.length_scale)
+    }
+}
+
+impl<F: Profile> Describe for Radial<F> {
+    fn params(&self) -> Vec<Param> {
+        let mut params = self.profile.params();
+        if F::SCALED {
+            params.extend(self.length_scale.params());
+        }
+        params
+    }
+
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        let shape = self.profile.params().len();
+        crate::describe::expect_count(self.params().len(), values.len())?;
+        let (shape, lengths) = values.split_at(shape);
+        let mut profile = self.profile.clone();
+        profile.set_params(shape)?;
+        if F::SCALED {
+            self.length_scale = self.length_scale.with_values(lengths)?;
+        }
+        self.profile = profile;
+        Ok(())
+    }
+
+    fn definiteness(&self) -> Definiteness {
+        self.profile.definiteness()
+    }
+
+    fn expression(&self) -> Option<Expr> {
+        let (name, mut arguments) = self.profile.text()?;
+        if F::SCALED {
+            arguments.push(("length_scale", self.length_scale.argument()));
+        }
+        Some(Expr::call(name, arguments))
+    }
+}
+
+impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
+    fn eval(&self, x: &[T], y: &[T]) -> T {
+        engine::eval(self.geometry(), &self.profile, x, y)
+    }
+
+    fn block(&self, at: &Block<'_, Rows<T>>, out: Tile<'_, T>, ws: &mut Workspace<T>) {
+        engine::fill(at, self.geometry(), &self.profile, out, ws);
+    }
+
+    fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
+        engine::fill_diagonal(&self.profile, xs, rows, out);
+    }
+
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Rows<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        ws: &mut Workspace<T>,
+    ) {
+        let (shape, lengths) = gradient.split_at_mut(self.profile.params().len());
+        engine::radial_gradient(at, &self.length_scale, &self.profile, weights, shape, lengths, ws);
+    }
+
+    fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
+        self.length_scale.check(xs.dim())
+    }
+}
+
+kernel_ops! { impl[F: Profile] Radial<F>; }
