@@ -22,6 +22,8 @@ pub(super) struct Panels<T> {
     values: Vec<T>,
     /// Squared norms of the entered rows; empty when not asked for.
     norms: Vec<T>,
+    /// The largest norm of each panel.
+    largest: Vec<T>,
     dim: usize,
     width: usize,
 }
@@ -39,6 +41,8 @@ impl<T: Real> Panels<T> {
         let panels = n.div_ceil(width);
         let mut values = ws.take(panels * width * dim);
         let mut norms = ws.take(if with_norms { panels * width } else { 0 });
+        let mut largest = ws.take(if with_norms { panels } else { 0 });
+        largest.fill(T::default());
         let mut entered = ws.take(dim);
         for slot in 0..panels * width {
             let row = xs.slice(rows.start + slot.min(n - 1)..rows.start + slot.min(n - 1) + 1);
@@ -48,11 +52,15 @@ impl<T: Real> Panels<T> {
                 to[slot % width] = value;
             }
             if with_norms {
-                norms[slot] = squared_norm(&entered);
+                let norm = squared_norm(&entered);
+                norms[slot] = norm;
+                let largest = &mut largest[slot / width];
+                // A NaN is left out: the distances it belongs to are NaN and never trusted.
+                *largest = if norm > *largest { norm } else { *largest };
             }
         }
         ws.give(entered);
-        Self { values, norms, dim, width }
+        Self { values, norms, largest, dim, width }
     }
 
     /// Panel `p`, features outermost.
@@ -68,9 +76,16 @@ impl<T: Real> Panels<T> {
         &self.norms[p * self.width..(p + 1) * self.width]
     }
 
+    /// The largest of them.
+    #[inline(always)]
+    pub(super) fn largest_norm(&self, p: usize) -> T {
+        self.largest[p]
+    }
+
     pub(super) fn recycle(self, ws: &mut Workspace<T>) {
         ws.give(self.values);
         ws.give(self.norms);
+        ws.give(self.largest);
     }
 }
 

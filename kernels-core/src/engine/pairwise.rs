@@ -271,29 +271,37 @@ trait Rule<T: Real> {
     }
 }
 
-/// Accumulates over the features and hands the sums, vector by vector, to `finish`.
+/// A sum over the features for each pair of a cell. Methods and no closures: closures are not compiled for the
+/// processor's vectors before they are inlined, and then too late.
+trait Summation<V: Vector> {
+    /// The sum with feature `k` of a row and a column added.
+    fn step(&self, k: usize, x: V, y: V, sum: V) -> V;
+
+    /// The number made of the sum of row vector `i` and column `j`.
+    fn finish(&self, i: usize, j: usize, sum: V) -> V;
+}
+
 #[inline(always)]
 fn accumulate<V: Vector, const C: usize>(
     sides: &Sides<'_, V::Scalar>,
     cell: &mut [V::Scalar],
-    mut step: impl FnMut(usize, V, V, V) -> V,
-    finish: impl Fn(usize, usize, V) -> V,
+    summation: &impl Summation<V>,
 ) {
     let (left, right) = (sides.left.panel(sides.p), sides.right.panel(sides.q));
     let width = ROW_VECTORS * V::LANES;
     let mut sums = [[V::splat(0.0); ROW_VECTORS]; C];
     for (k, (a, b)) in left.chunks_exact(width).zip(right.chunks_exact(C)).enumerate() {
-        let rows: [V; ROW_VECTORS] = std::array::from_fn(|i| V::load(&a[i * V::LANES..]));
-        for (sums, &y) in sums.iter_mut().zip(b) {
-            let y = V::broadcast(y);
-            for (sum, &x) in sums.iter_mut().zip(&rows) {
-                *sum = step(k, x, y, *sum);
+        let rows = [V::load(a), V::load(&a[V::LANES..])];
+        for j in 0..C {
+            let y = V::broadcast(b[j]);
+            for i in 0..ROW_VECTORS {
+                sums[j][i] = summation.step(k, rows[i], y, sums[j][i]);
             }
         }
     }
-    for (j, (sums, column)) in sums.iter().zip(cell.chunks_exact_mut(width)).enumerate() {
-        for (i, (&sum, to)) in sums.iter().zip(column.chunks_exact_mut(V::LANES)).enumerate() {
-            finish(i, j, sum).store(to);
+    for j in 0..C {
+        for i in 0..ROW_VECTORS {
+            summation.finish(i, j, sums[j][i]).store(&mut cell[j * width + i * V::LANES..]);
         }
     }
 }
@@ -301,10 +309,21 @@ fn accumulate<V: Vector, const C: usize>(
 /// ⟨x, y⟩.
 struct Inner;
 
+impl<V: Vector> Summation<V> for Inner {
+    #[inline(always)]
+    fn step(&self, _: usize, x: V, y: V, sum: V) -> V {
+        x.mul_add(y, sum)
+    }
+    #[inline(always)]
+    fn finish(&self, _: usize, _: usize, sum: V) -> V {
+        sum
+    }
+}
+
 impl<T: Real> Rule<T> for Inner {
     #[inline(always)]
     fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
-        accumulate::<V, C>(sides, cell, |_, x, y, sum| x.mul_add(y, sum), |_, _, sum| sum);
+        accumulate::<V, C>(sides, cell, self);
         true
     }
 }
@@ -347,11 +366,21 @@ struct Differences<M> {
     scale: f64,
 }
 
+impl<V: Vector, M: Term> Summation<V> for Differences<M> {
+    #[inline(always)]
+    fn step(&self, _: usize, x: V, y: V, sum: V) -> V {
+        self.term.add(x - y, sum)
+    }
+    #[inline(always)]
+    fn finish(&self, _: usize, _: usize, sum: V) -> V {
+        sum * V::splat(self.scale)
+    }
+}
+
 impl<T: Real, M: Term> Rule<T> for Differences<M> {
     #[inline(always)]
     fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
-        let scale = V::splat(self.scale);
-        accumulate::<V, C>(sides, cell, |_, x, y, sum| self.term.add(x - y, sum), |_, _, sum| sum * scale);
+        accumulate::<V, C>(sides, cell, self);
         true
     }
 }
@@ -362,11 +391,21 @@ struct WeightedDifferences<'a, T, M> {
     weights: &'a [T],
 }
 
+impl<V: Vector, M: Term> Summation<V> for WeightedDifferences<'_, V::Scalar, M> {
+    #[inline(always)]
+    fn step(&self, k: usize, x: V, y: V, sum: V) -> V {
+        self.term.add((x - y) * V::broadcast(self.weights[k]), sum)
+    }
+    #[inline(always)]
+    fn finish(&self, _: usize, _: usize, sum: V) -> V {
+        sum
+    }
+}
+
 impl<T: Real, M: Term> Rule<T> for WeightedDifferences<'_, T, M> {
     #[inline(always)]
     fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
-        let step = |k: usize, x: V, y: V, sum: V| self.term.add((x - y) * V::broadcast(self.weights[k]), sum);
-        accumulate::<V, C>(sides, cell, step, |_, _, sum| sum);
+        accumulate::<V, C>(sides, cell, self);
         true
     }
 }
@@ -415,6 +454,27 @@ impl<T: Real> Trust<T> {
     }
 }
 
+/// From an inner product and norms to the distance.
+struct FromNorms<'a, T> {
+    rows: &'a [T],
+    cols: &'a [T],
+    scale: T,
+}
+
+impl<V: Vector> Summation<V> for FromNorms<'_, V::Scalar> {
+    #[inline(always)]
+    fn step(&self, _: usize, x: V, y: V, sum: V) -> V {
+        x.mul_add(y, sum)
+    }
+    #[inline(always)]
+    fn finish(&self, i: usize, j: usize, dot: V) -> V {
+        let zero = V::splat(0.0);
+        let norms = V::load(&self.rows[i * V::LANES..]) + V::broadcast(self.cols[j]);
+        let s = dot.mul_add(V::splat(-2.0), norms);
+        s.select_lt(zero, zero, s) * V::broadcast(self.scale)
+    }
+}
+
 impl<T: Real, D: Rule<T>> Rule<T> for Expansion<'_, T, D> {
     const NORMS: bool = true;
 
@@ -425,23 +485,13 @@ impl<T: Real, D: Rule<T>> Rule<T> for Expansion<'_, T, D> {
     #[inline(always)]
     fn cell<V: Vector<Scalar = T>, const C: usize>(&self, sides: &Sides<'_, T>, cell: &mut [T]) -> bool {
         let (rows, cols) = (sides.left.norms(sides.p), sides.right.norms(sides.q));
-        let (zero, minus_two, scale) = (V::splat(0.0), V::splat(-2.0), V::broadcast(self.trust.scale));
-        accumulate::<V, C>(
-            sides,
-            cell,
-            |_, x, y, sum| x.mul_add(y, sum),
-            |i, j, dot| {
-                let norms = V::load(&rows[i * V::LANES..]) + V::broadcast(cols[j]);
-                let s = dot.mul_add(minus_two, norms);
-                s.select_lt(zero, zero, s) * scale
-            },
-        );
+        accumulate::<V, C>(sides, cell, &FromNorms { rows, cols, scale: self.trust.scale });
+        // One bound for the cell, from its largest norms: never less than a pair's own.
+        let largest = V::broadcast(sides.left.largest_norm(sides.p) + sides.right.largest_norm(sides.q));
+        let least = self.trust.least(largest);
         let mut trusted = true;
-        for (column, &col) in cell.chunks_exact(ROW_VECTORS * V::LANES).zip(cols) {
-            for (s, norms) in column.chunks_exact(V::LANES).zip(rows.chunks_exact(V::LANES)) {
-                let norms = V::load(norms) + V::broadcast(col);
-                trusted &= V::load(s).all_ge(self.trust.least(norms));
-            }
+        for s in cell.chunks_exact(V::LANES) {
+            trusted &= V::load(s).all_gt(least);
         }
         trusted
     }
@@ -464,7 +514,7 @@ impl<T: Real, D: Rule<T>> Rule<T> for Expansion<'_, T, D> {
                 let least = self.trust.least(V::load(&rows[i..]) + V::broadcast(col));
                 let s = V::load(&column[i..]);
                 let exact = V::load(&exact[i..]);
-                // Trusted is `s >= least`, so that a NaN (of overflowing norms) is replaced.
+                // Trusted is `s > least`, so that a NaN (of overflowing norms) is replaced.
                 least.select_lt(s, s, exact).store(&mut column[i..]);
             }
         }

@@ -35,16 +35,13 @@ struct Ln2 {
 /// integers. `poly` gives (eʳ − 1 − r) / r².
 #[inline(always)]
 fn exp<V: Vector, const N: usize>(x: V, range: (f64, f64), magic: f64, ln2: Ln2, c: &[f64; N]) -> V {
-    let (least, most) = (V::splat(range.0), V::splat(range.1));
-    // The comparisons let a NaN through.
-    let inside = x.select_lt(least, least, most.select_lt(x, most, x));
+    // Past this range all is 0 or ∞. The order of the arguments lets a NaN through.
+    let inside = V::splat(range.1).min(V::splat(range.0).max(x));
     let magic = V::splat(magic);
-    let shifted = inside.mul_add(V::splat(std::f64::consts::LOG2_E), magic);
-    let k = -(shifted - magic);
-    let r = k.mul_add(V::splat(ln2.low), k.mul_add(V::splat(ln2.high), inside));
-    let scale = V::exp2_of_shifted(shifted);
-    let y = poly(r, c).mul_add(r * r, r).mul_add(scale, scale);
-    x.select_lt(least, V::splat(0.0), most.select_lt(x, V::splat(f64::INFINITY), y))
+    let k = inside.mul_add(V::splat(std::f64::consts::LOG2_E), magic) - magic;
+    let r = (-k).mul_add(V::splat(ln2.low), (-k).mul_add(V::splat(ln2.high), inside));
+    let y = V::splat(1.0) + poly(r, c).mul_add(r * r, r);
+    y.times_power_of_two(k)
 }
 
 /// x = 2ᵉ m with m in [√½, √2), s = (m−1)/(m+1): ln x = e ln 2 + 2s + s³ poly(s²).
@@ -107,7 +104,7 @@ impl Elementary for f64 {
             2.5100424157005067e-08,
         ];
         let ln2 = Ln2 { high: 0.6931471803691238, low: 1.9082149292705877e-10 };
-        exp(x, (-708.0, 709.0), 6755399441055744.0, ln2, &C)
+        exp(x, (-800.0, 800.0), 6755399441055744.0, ln2, &C)
     }
 
     #[inline(always)]
@@ -162,7 +159,7 @@ impl Elementary for f32 {
         // Error 7.8e-9.
         const C: [f64; 5] = [0.5, 0.1666657685, 0.04166655444, 0.008363202972, 0.001392621347];
         let ln2 = Ln2 { high: 0.693115234375, low: 3.19461849453e-5 };
-        exp(x, (-87.0, 88.0), 12582912.0, ln2, &C)
+        exp(x, (-120.0, 120.0), 12582912.0, ln2, &C)
     }
 
     #[inline(always)]

@@ -48,16 +48,21 @@ pub trait Vector:
     fn abs(self) -> Self;
     /// In each lane, `yes` where `self < bound`, `no` elsewhere (also where either is NaN).
     fn select_lt(self, bound: Self, yes: Self, no: Self) -> Self;
-    /// Whether all lanes satisfy `self >= bound`; a NaN does not.
-    fn all_ge(self, bound: Self) -> bool;
-    /// 2ᵏ, where `shifted` is the integer k plus 1.5 · 2^(mantissa bits).
+    /// Whether all lanes satisfy `self > bound`; a NaN does not.
+    fn all_gt(self, bound: Self) -> bool;
+    /// The larger of two; the second when either is NaN.
+    fn max(self, other: Self) -> Self;
+    /// The smaller of two; the second when either is NaN.
+    fn min(self, other: Self) -> Self;
+    /// `self` · 2ᵏ for integers k up to ±2000 (f64) or ±250 (f32) and `self` in [½, 2]; 0 or subnormal where that is
+    /// too small for a normal number, ∞ where it is too large.
     #[doc(hidden)]
-    fn exp2_of_shifted(shifted: Self) -> Self;
+    fn times_power_of_two(self, k: Self) -> Self;
     /// For normal positive lanes: x = 2ᵉ · m with m in [√½, √2), as (e, m).
     #[doc(hidden)]
     fn exponent_and_mantissa(self) -> (Self, Self);
 
-    /// eˣ to about 1 ulp; 0 where it would be subnormal, ∞ where it overflows.
+    /// eˣ to about 1 ulp; 0 or subnormal where it underflows, ∞ where it overflows.
     #[inline(always)]
     fn exp(self) -> Self {
         <Self::Scalar as elementary::Elementary>::exp(self)
@@ -104,18 +109,6 @@ pub trait Vector:
             *lane = Self::Scalar::of(f(lane.to_f64()));
         }
         Self::load(&lanes)
-    }
-
-    /// The larger of two; the second when either is NaN.
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        other.select_lt(self, self, other)
-    }
-
-    /// The smaller of two; the second when either is NaN.
-    #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        self.select_lt(other, self, other)
     }
 }
 
@@ -168,35 +161,6 @@ macro_rules! simd {
 
 simd!(f32, F32x8, F32x16);
 simd!(f64, F64x4, F64x8);
-
-/// Applies a function of one vector to a whole slice.
-pub(crate) fn map_slice<T: crate::Real>(values: &mut [T], function: impl Lanewise<T>) {
-    struct Map<'a, T, F>(&'a mut [T], F);
-    impl<T: crate::Real, F: Lanewise<T>> Work<T> for Map<'_, T, F> {
-        type Output = ();
-        #[inline(always)]
-        fn run<V: Vector<Scalar = T>>(self) {
-            let mut chunks = self.0.chunks_exact_mut(V::LANES);
-            for chunk in &mut chunks {
-                self.1.call(V::load(chunk)).store(chunk);
-            }
-            let rest = chunks.into_remainder();
-            if !rest.is_empty() {
-                let mut lanes = [T::default(); MAX_LANES];
-                lanes[..rest.len()].copy_from_slice(rest);
-                self.1.call(V::load(&lanes)).store(&mut lanes);
-                rest.copy_from_slice(&lanes[..rest.len()]);
-            }
-        }
-    }
-    T::dispatch(Map(values, function));
-}
-
-/// A function of one vector, for any kind of vector.
-pub(crate) trait Lanewise<T> {
-    /// The function. Mark the implementation `#[inline(always)]`.
-    fn call<V: Vector<Scalar = T>>(&self, v: V) -> V;
-}
 
 #[cfg(test)]
 mod tests;

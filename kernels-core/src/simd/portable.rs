@@ -100,12 +100,29 @@ macro_rules! portable {
                 Self(std::array::from_fn(|i| if self.0[i] < bound.0[i] { yes.0[i] } else { no.0[i] }))
             }
             #[inline(always)]
-            fn all_ge(self, bound: Self) -> bool {
-                self.0.iter().zip(&bound.0).all(|(a, b)| a >= b)
+            fn all_gt(self, bound: Self) -> bool {
+                self.0.iter().zip(&bound.0).all(|(a, b)| a > b)
             }
             #[inline(always)]
-            fn exp2_of_shifted(shifted: Self) -> Self {
-                Self(shifted.0.map(|t| <$scalar>::from_bits(t.to_bits().wrapping_add($bias) << $mantissa)))
+            fn max(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a > b { a } else { b })
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a < b { a } else { b })
+            }
+            #[inline(always)]
+            fn times_power_of_two(self, k: Self) -> Self {
+                self.zip(k, |y, k| {
+                    if k < 1.0 - $bias as $scalar {
+                        0.0 * y
+                    } else if k > $bias as $scalar {
+                        <$scalar>::INFINITY
+                    } else {
+                        // A NaN becomes some exponent here; y is then NaN as well.
+                        y * <$scalar>::from_bits(((k as i64 + $bias) as $bits) << $mantissa)
+                    }
+                })
             }
             #[inline(always)]
             fn exponent_and_mantissa(self) -> (Self, Self) {

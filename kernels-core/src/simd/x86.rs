@@ -13,8 +13,8 @@ use super::Vector;
 
 macro_rules! vector {
     ($name:ident, $reg:ty, $scalar:ty, $lanes:expr, $many:expr,
-     $add:ident $sub:ident $mul:ident $div:ident $sqrt:ident $fma:ident $set1:ident $load:ident $store:ident,
-     abs: $abs:expr, neg: $neg:expr, select: $select:expr, all_ge: $all_ge:expr, exp2: $exp2:expr, split: $split:expr) => {
+     $add:ident $sub:ident $mul:ident $div:ident $sqrt:ident $fma:ident $set1:ident $load:ident $store:ident $max:ident $min:ident,
+     abs: $abs:expr, neg: $neg:expr, select: $select:expr, all_gt: $all_gt:expr, scale: $scale:expr, split: $split:expr) => {
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name($reg);
 
@@ -106,14 +106,24 @@ macro_rules! vector {
                 Self(unsafe { $select(self.0, bound.0, yes.0, no.0) })
             }
             #[inline(always)]
-            fn all_ge(self, bound: Self) -> bool {
+            fn all_gt(self, bound: Self) -> bool {
                 // SAFETY: see the head of this file.
-                unsafe { $all_ge(self.0, bound.0) }
+                unsafe { $all_gt(self.0, bound.0) }
             }
             #[inline(always)]
-            fn exp2_of_shifted(shifted: Self) -> Self {
+            fn max(self, other: Self) -> Self {
                 // SAFETY: see the head of this file.
-                Self(unsafe { $exp2(shifted.0) })
+                Self(unsafe { $max(self.0, other.0) })
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                // SAFETY: see the head of this file.
+                Self(unsafe { $min(self.0, other.0) })
+            }
+            #[inline(always)]
+            fn times_power_of_two(self, k: Self) -> Self {
+                // SAFETY: see the head of this file.
+                Self(unsafe { $scale(self.0, k.0) })
             }
             #[inline(always)]
             fn exponent_and_mantissa(self) -> (Self, Self) {
@@ -131,12 +141,12 @@ const MANTISSA_64: i64 = (1 << 52) - 1;
 const MANTISSA_32: i32 = (1 << 23) - 1;
 
 vector!(F64x8, __m512d, f64, 8, true,
-_mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_sqrt_pd _mm512_fmadd_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd,
+_mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_sqrt_pd _mm512_fmadd_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_max_pd _mm512_min_pd,
 abs: |a| _mm512_abs_pd(a),
 neg: |a| _mm512_xor_pd(a, _mm512_set1_pd(-0.0)),
 select: |a, b, yes, no| _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b), no, yes),
-all_ge: |a, b| _mm512_cmp_pd_mask::<_CMP_GE_OQ>(a, b) == 0xff,
-exp2: |t| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_add_epi64(_mm512_castpd_si512(t), _mm512_set1_epi64(1023)))),
+all_gt: |a, b| _mm512_cmp_pd_mask::<_CMP_GT_OQ>(a, b) == 0xff,
+    scale: |y, k| _mm512_scalef_pd(y, k),
 split: |x| {
     let half = _mm512_set1_epi64(HALF_64);
     let shifted = _mm512_sub_epi64(_mm512_castpd_si512(x), half);
@@ -146,12 +156,12 @@ split: |x| {
 });
 
 vector!(F32x16, __m512, f32, 16, true,
-_mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_sqrt_ps _mm512_fmadd_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps,
+_mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_sqrt_ps _mm512_fmadd_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_max_ps _mm512_min_ps,
 abs: |a| _mm512_abs_ps(a),
 neg: |a| _mm512_xor_ps(a, _mm512_set1_ps(-0.0)),
 select: |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes),
-all_ge: |a, b| _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, b) == 0xffff,
-exp2: |t| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_castps_si512(t), _mm512_set1_epi32(127)))),
+all_gt: |a, b| _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) == 0xffff,
+    scale: |y, k| _mm512_scalef_ps(y, k),
 split: |x| {
     let half = _mm512_set1_epi32(HALF_32);
     let shifted = _mm512_sub_epi32(_mm512_castps_si512(x), half);
@@ -161,12 +171,21 @@ split: |x| {
 });
 
 vector!(F64x4, __m256d, f64, 4, false,
-_mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_sqrt_pd _mm256_fmadd_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd,
+_mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_sqrt_pd _mm256_fmadd_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_max_pd _mm256_min_pd,
 abs: |a| _mm256_andnot_pd(_mm256_set1_pd(-0.0), a),
 neg: |a| _mm256_xor_pd(a, _mm256_set1_pd(-0.0)),
 select: |a, b, yes, no| _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_LT_OQ>(a, b)),
-all_ge: |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GE_OQ>(a, b)) == 0xf,
-exp2: |t| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_add_epi64(_mm256_castpd_si256(t), _mm256_set1_epi64x(1023)))),
+all_gt: |a, b| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(a, b)) == 0xf,
+    scale: |y, k| {
+        // Adding 1.5 * 2^52 puts the integer k into the low bits.
+        let bits = _mm256_castpd_si256(_mm256_add_pd(k, _mm256_set1_pd(6755399441055744.0)));
+        let power = _mm256_slli_epi64::<52>(_mm256_add_epi64(bits, _mm256_set1_epi64x(1023)));
+        let scaled = _mm256_mul_pd(y, _mm256_castsi256_pd(power));
+        let small = _mm256_cmp_pd::<_CMP_LT_OQ>(k, _mm256_set1_pd(-1022.0));
+        let large = _mm256_cmp_pd::<_CMP_GT_OQ>(k, _mm256_set1_pd(1023.0));
+        let bounded = _mm256_blendv_pd(scaled, _mm256_set1_pd(f64::INFINITY), large);
+        _mm256_andnot_pd(small, bounded)
+    },
 split: |x| {
     let half = _mm256_set1_epi64x(HALF_64);
     let shifted = _mm256_sub_epi64(_mm256_castpd_si256(x), half);
@@ -182,12 +201,21 @@ split: |x| {
 });
 
 vector!(F32x8, __m256, f32, 8, false,
-_mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_sqrt_ps _mm256_fmadd_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps,
+_mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_sqrt_ps _mm256_fmadd_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_max_ps _mm256_min_ps,
 abs: |a| _mm256_andnot_ps(_mm256_set1_ps(-0.0), a),
 neg: |a| _mm256_xor_ps(a, _mm256_set1_ps(-0.0)),
 select: |a, b, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)),
-all_ge: |a, b| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(a, b)) == 0xff,
-exp2: |t| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_castps_si256(t), _mm256_set1_epi32(127)))),
+all_gt: |a, b| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) == 0xff,
+    scale: |y, k| {
+        // Adding 1.5 * 2^23 puts the integer k into the low bits.
+        let bits = _mm256_castps_si256(_mm256_add_ps(k, _mm256_set1_ps(12582912.0)));
+        let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(bits, _mm256_set1_epi32(127)));
+        let scaled = _mm256_mul_ps(y, _mm256_castsi256_ps(power));
+        let small = _mm256_cmp_ps::<_CMP_LT_OQ>(k, _mm256_set1_ps(-126.0));
+        let large = _mm256_cmp_ps::<_CMP_GT_OQ>(k, _mm256_set1_ps(127.0));
+        let bounded = _mm256_blendv_ps(scaled, _mm256_set1_ps(f32::INFINITY), large);
+        _mm256_andnot_ps(small, bounded)
+    },
 split: |x| {
     let half = _mm256_set1_epi32(HALF_32);
     let shifted = _mm256_sub_epi32(_mm256_castps_si256(x), half);
