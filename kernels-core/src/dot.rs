@@ -112,8 +112,8 @@ impl Profile for LinearProfile {
         t + V::splat(self.offset)
     }
     #[inline(always)]
-    fn slope<V: Vector>(&self, t: V) -> V {
-        t - t + V::splat(1.0)
+    fn slope<V: Vector>(&self, _: V) -> V {
+        V::splat(1.0)
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, t: V) -> V {

@@ -105,7 +105,7 @@ impl<T: Real> Rows<T> {
     /// # Ok::<(), kernels_core::Error>(())
     /// ```
     pub fn from_row_major(data: Vec<T>, n: usize, dim: usize) -> Result<Self, Error> {
-        let expected = n.checked_mul(dim).unwrap_or(usize::MAX);
+        let expected = n.saturating_mul(dim);
         if data.len() != expected {
             return Err(Error::Shape { what: "values of a matrix (n * dim)", expected, given: data.len() });
         }

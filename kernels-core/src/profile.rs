@@ -40,8 +40,8 @@ pub trait Profile: Clone + Send + Sync + 'static {
 
     /// Derivative of φ(s) by parameter `index` of [`Profile::params`].
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
-        let _ = index;
-        s - s
+        let _ = (index, s);
+        V::splat(0.0)
     }
 
     /// Parameters of the shape, without the length scale.

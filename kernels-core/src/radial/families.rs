@@ -271,7 +271,7 @@ impl HalfIntegerMatern {
 
     #[inline(always)]
     fn horner<V: Vector>(c: &[f64], z: V) -> V {
-        let mut sum = z - z;
+        let mut sum = V::splat(0.0);
         for &c in c.iter().rev() {
             sum = sum.mul_add(z, V::splat(c));
         }

@@ -77,7 +77,7 @@ fn sin_cos_pi<V: Vector, const N: usize, const M: usize>(
     // Beyond `magic / 1.5` every number is an even integer or rounding would not be exact: such x counts as even.
     let limit = V::splat(magic / 3.0);
     let k = (x + magic_v) - magic_v;
-    let t = x.abs().select_lt(limit, x - k, x - x);
+    let t = x.abs().select_lt(limit, x - k, V::splat(0.0) * x);
     // Parity: k − 2 · round(k / 2) is −1, 0 or 1.
     let half = ((k * V::splat(0.5)) + magic_v) - magic_v;
     let odd = (k - (half + half)).abs();
