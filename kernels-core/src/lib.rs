@@ -2,14 +2,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algebra;
+mod compose;
+mod cosine;
+#[cfg(feature = "dense")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
+pub mod dense;
 mod describe;
 mod dot;
 mod engine;
 mod error;
 mod expr;
 mod kernel;
+mod laplacian;
 mod length_scale;
+mod noise;
 mod operator;
+mod periodic;
 mod points;
 mod profile;
 mod progress;
@@ -19,14 +27,19 @@ mod simd;
 mod workspace;
 
 pub use algebra::{Product, Scaled, Sum, Term};
+pub use compose::{Exp, Normalized, Power, Transformation, Warped};
+pub use cosine::Cosine;
 pub use describe::{Describe, Param, Transform};
 pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
-pub use expr::{Call, Expr, Value};
+pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
+pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
+pub use noise::{Constant, White};
 pub use operator::{Dense, Operator};
+pub use periodic::Periodic;
 pub use points::{Points, Rows};
 pub use profile::Profile;
 pub use progress::Progress;

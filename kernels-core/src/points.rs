@@ -112,7 +112,7 @@ impl<T: Real> Rows<T> {
         Ok(Self::from_parts(data, n, dim))
     }
 
-    fn from_parts(data: Vec<T>, n: usize, dim: usize) -> Self {
+    pub(crate) fn from_parts(data: Vec<T>, n: usize, dim: usize) -> Self {
         let center = column_means(&data, dim);
         Self { data: data.into(), center: center.into(), n, dim }
     }
@@ -135,6 +135,11 @@ impl<T: Real> Rows<T> {
     /// Column means, the origin for distances from inner products.
     pub(crate) fn center(&self) -> &[T] {
         &self.center
+    }
+
+    /// The same points with another origin for distances: for parts that must agree with their whole.
+    pub(crate) fn with_center(self, center: &[T]) -> Self {
+        Self { center: center.into(), ..self }
     }
 
     /// The points as an n × d matrix.

@@ -67,3 +67,18 @@ pub trait Profile: Clone + Send + Sync + 'static {
         None
     }
 }
+
+/// φ(s) = s: the number itself.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Identity;
+
+impl Profile for Identity {
+    #[inline(always)]
+    fn value<V: Vector>(&self, s: V) -> V {
+        s
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(&self, _: V) -> V {
+        V::splat(1.0)
+    }
+}

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Block, Error, Kernel, LengthScale, Points, Profile, Real, Rows, Vector, Workspace,
     algebra::scratch,
+    profile::Identity,
     simd::{MAX_LANES, Work},
 };
 
@@ -80,21 +81,6 @@ fn symmetric_part<T: Real>(
     });
 }
 
-/// φ(s) = s: the number itself.
-#[derive(Clone)]
-struct Identity;
-
-impl Profile for Identity {
-    #[inline(always)]
-    fn value<V: Vector>(&self, s: V) -> V {
-        s
-    }
-    #[inline(always)]
-    fn slope<V: Vector>(&self, _: V) -> V {
-        V::splat(1.0)
-    }
-}
-
 /// Adds Σ W ∂φ(s)/∂pᵢ for the parameters pᵢ of the profile's shape.
 pub(crate) fn shape_gradient<T: Real, F: Profile>(
     at: &Block<'_, Rows<T>>,
@@ -110,41 +96,20 @@ pub(crate) fn shape_gradient<T: Real, F: Profile>(
     with_numbers(at, geometry, ws, |numbers, _| add_shape(profile, &numbers, weights, gradient));
 }
 
-/// Adds the derivatives of a radial kernel: by its shape, then by its length scales.
-pub(crate) fn radial_gradient<T: Real, F: Profile>(
-    at: &Block<'_, Rows<T>>,
-    length_scale: &LengthScale,
-    profile: &F,
-    weights: DMatrixView<'_, T>,
-    shape: &mut [f64],
-    lengths: &mut [f64],
-    ws: &mut Workspace<T>,
-) {
-    length_gradient(
-        at,
-        Geometry::SquaredDistance(length_scale),
-        length_scale,
-        profile,
-        weights,
-        shape,
-        lengths,
-        ws,
-    );
-}
-
 /// Adds the derivatives of a kernel φ(s), s = Σ tᵢ with tᵢ = ((xᵢ−yᵢ)/ℓᵢ)² or |xᵢ−yᵢ|/ℓᵢ:
 /// ∂k/∂ℓᵢ = −q φ'(s) tᵢ / ℓᵢ with q = 2 or 1.
-#[expect(clippy::too_many_arguments, reason = "two callers, both one line")]
 pub(crate) fn length_gradient<T: Real, F: Profile>(
     at: &Block<'_, Rows<T>>,
     geometry: Geometry<'_>,
-    length_scale: &LengthScale,
     profile: &F,
     weights: DMatrixView<'_, T>,
     shape: &mut [f64],
     lengths: &mut [f64],
     ws: &mut Workspace<T>,
 ) {
+    let (Geometry::SquaredDistance(length_scale) | Geometry::Manhattan(length_scale)) = geometry else {
+        return;
+    };
     let power = if matches!(geometry, Geometry::Manhattan(_)) { 1.0 } else { 2.0 };
     with_numbers(at, geometry, ws, |mut numbers, ws| {
         add_shape(profile, &numbers, weights, shape);

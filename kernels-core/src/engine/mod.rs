@@ -12,7 +12,7 @@ mod pairwise;
 mod parallel;
 
 pub use gradient::gram_gradient;
-pub(crate) use gradient::{length_gradient, radial_gradient, shape_gradient};
+pub(crate) use gradient::{length_gradient, shape_gradient};
 pub use gram::{cross_gram, cross_gram_into, gram, gram_into};
 pub use lazy::{LazyCross, LazyGram};
 pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal};

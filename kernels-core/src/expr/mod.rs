@@ -2,9 +2,21 @@
 //!
 //! [`Expr`] is the syntax tree: what [`parse`] reads, what a kernel says of itself
 //! ([`Describe::expression`](crate::Describe::expression)) and what `Display` prints, so that
-//! `parse(&e.to_string()) == e`.
+//! `parse(&e.to_string())? == e` for every `e` that was parsed or comes from a kernel.
 
-use std::ops::{Add, Mul};
+mod any;
+mod build;
+mod families;
+mod parser;
+
+use std::{
+    fmt,
+    ops::{Add, Mul},
+};
+
+pub use any::AnyKernel;
+pub use families::{Family, Parameter, families};
+pub use parser::parse;
 
 /// A kernel expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,13 +36,13 @@ pub enum Expr {
 pub struct Call {
     /// Name of the family.
     pub name: String,
-    /// Positional arguments (`normalize(k)`), in order.
-    pub operands: Vec<Expr>,
-    /// Named arguments, in order.
+    /// Arguments without a name, in order: the kernel of `normalize(k)`.
+    pub operands: Vec<Value>,
+    /// Arguments with a name, in order.
     pub arguments: Vec<(String, Value)>,
 }
 
-/// The value of a named argument.
+/// The value of an argument.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `2.5`
@@ -99,5 +111,86 @@ impl Mul<Expr> for f64 {
     type Output = Expr;
     fn mul(self, rhs: Expr) -> Expr {
         Expr::Scaled(self, Box::new(rhs))
+    }
+}
+
+/// `items` with `separator` between them.
+fn join<I: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    items: impl IntoIterator<Item = I>,
+    separator: &str,
+) -> fmt::Result {
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            f.write_str(separator)?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
+
+/// A factor of a product: sums and scaled kernels need parentheses there.
+struct Factor<'a>(&'a Expr);
+
+impl fmt::Display for Factor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Expr::Call(_) => write!(f, "{}", self.0),
+            _ => write!(f, "({})", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sum(terms) => join(f, terms, " + "),
+            Self::Product(factors) => join(f, factors.iter().map(Factor), " * "),
+            Self::Scaled(scale, kernel) => match &**kernel {
+                Self::Product(_) => write!(f, "{} * {kernel}", Number(*scale)),
+                _ => write!(f, "{} * {}", Number(*scale), Factor(kernel)),
+            },
+            Self::Call(call) => write!(f, "{call}"),
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name)?;
+        join(f, &self.operands, ", ")?;
+        for (i, (key, value)) in self.arguments.iter().enumerate() {
+            let comma = if i + self.operands.len() > 0 { ", " } else { "" };
+            write!(f, "{comma}{key}={value}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{}", Number(*number)),
+            Self::List(items) => {
+                f.write_str("[")?;
+                join(f, items, ", ")?;
+                f.write_str("]")
+            }
+            Self::Word(word) => f.write_str(word),
+            Self::Text(text) => {
+                write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+            }
+            Self::Expr(expr) => write!(f, "{expr}"),
+        }
+    }
+}
+
+/// The shortest text that reads back as the same number.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:?}", self.0);
+        f.write_str(text.strip_suffix(".0").unwrap_or(&text))
     }
 }

@@ -104,7 +104,7 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
         ws: &mut Workspace<T>,
     ) {
         let (shape, lengths) = gradient.split_at_mut(self.profile.params().len());
-        engine::radial_gradient(at, &self.length_scale, &self.profile, weights, shape, lengths, ws);
+        engine::length_gradient(at, self.geometry(), &self.profile, weights, shape, lengths, ws);
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {

@@ -27,7 +27,7 @@ pub trait Vector:
 {
     /// The scalar in a lane.
     type Scalar: crate::Real;
-    /// Number of lanes, at most [`MAX_LANES`].
+    /// Number of lanes, at most 16.
     const LANES: usize;
     /// Whether the processor has registers to spare (32 rather than 16).
     const MANY: bool;
@@ -113,7 +113,7 @@ pub trait Vector:
 }
 
 /// The most lanes a [`Vector`] has.
-pub const MAX_LANES: usize = 16;
+pub(crate) const MAX_LANES: usize = 16;
 
 /// Work to be compiled for every kind of processor.
 pub trait Work<T> {

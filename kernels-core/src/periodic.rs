@@ -1,0 +1,106 @@
+//! The periodic kernel.
+
+use std::{f64::consts::PI, ops::Range};
+
+use nalgebra::DMatrixView;
+
+use crate::{
+    Block, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile, Workspace,
+    describe::{expect_count, positive},
+    engine::{self, Geometry},
+    kernel_ops,
+    laplacian::Decay,
+};
+
+/// Periodic kernel exp(−2 Σ sin²(π(xᵢ−yᵢ)/p) / ℓ²): a product over the features, positive definite in every dimension.
+///
+/// In one dimension it is MacKay's kernel ("ExpSineSquared"). The form that puts the Euclidean distance into the sine is not
+/// positive definite from two dimensions on and is not offered. Times [`Rbf`](crate::Rbf) it is locally periodic.
+///
+/// ```
+/// use kernels_core::{Kernel, Periodic};
+/// let k = Periodic::new(2.0, 1.0)?;
+/// assert_eq!(k.eval(&[0.5], &[4.5]), 1.0);
+/// assert!((k.eval(&[0.0], &[1.0]) - (-2.0_f64).exp()).abs() < 1e-15);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Periodic {
+    period: f64,
+    length_scale: f64,
+}
+
+impl Periodic {
+    /// The kernel with this period (in the unit of the data) and length scale (without unit).
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when one is not finite and positive.
+    pub fn new(period: f64, length_scale: f64) -> Result<Self, Error> {
+        Ok(Self {
+            period: positive("period", period)?,
+            length_scale: positive("length_scale", length_scale)?,
+        })
+    }
+
+    fn geometry(&self) -> Geometry<'static> {
+        Geometry::SineSquared { period: self.period, length_scale: self.length_scale }
+    }
+}
+
+impl Describe for Periodic {
+    fn params(&self) -> Vec<Param> {
+        vec![Param::positive("period", self.period), Param::positive("length_scale", self.length_scale)]
+    }
+    fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
+        expect_count(2, values.len())?;
+        *self = Self::new(values[0], values[1])?;
+        Ok(())
+    }
+    fn expression(&self) -> Option<Expr> {
+        let arguments = [("period", self.period.into()), ("length_scale", self.length_scale.into())];
+        Some(Expr::call("periodic", arguments))
+    }
+}
+
+impl<T: Real> Kernel<Rows<T>> for Periodic {
+    fn eval(&self, x: &[T], y: &[T]) -> T {
+        engine::eval(self.geometry(), &Decay, x, y)
+    }
+    fn block(&self, at: &Block<'_, Rows<T>>, out: Tile<'_, T>, ws: &mut Workspace<T>) {
+        engine::fill(at, self.geometry(), &Decay, out, ws);
+    }
+    fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
+        engine::fill_diagonal(&Decay, xs, rows, out);
+    }
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Rows<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        _: &mut Workspace<T>,
+    ) {
+        // With s = (2/ℓ²) Σ sin² u, u = πd/p: ∂s/∂p = −(2/ℓ²) Σ sin(2u) u / p and ∂s/∂ℓ = −2s/ℓ.
+        let scale = 2.0 / (self.length_scale * self.length_scale);
+        let (mut by_period, mut by_length) = (0.0, 0.0);
+        for (j, c) in at.cols().enumerate() {
+            for (i, r) in at.rows().enumerate() {
+                let pairs = at.xs().point(r).iter().zip(at.ys().point(c));
+                let (mut s, mut ds) = (0.0, 0.0);
+                for (&a, &b) in pairs {
+                    let turns = (a - b).to_f64() / self.period;
+                    let u = PI * (turns - turns.round());
+                    s += u.sin() * u.sin();
+                    ds -= (2.0 * u).sin() * PI * turns / self.period;
+                }
+                let weight = weights[(i, j)].to_f64() * (-scale * s).exp();
+                by_period -= weight * scale * ds;
+                by_length += weight * scale * s * 2.0 / self.length_scale;
+            }
+        }
+        gradient[0] += by_period;
+        gradient[1] += by_length;
+    }
+}
+
+impl PositiveDefinite for Periodic {}
+kernel_ops! { impl[] Periodic; }
