@@ -262,3 +262,34 @@ impl SymmetricEigen {
         Ok(Self { values, vectors })
     }
 }
+
+/// A · B on all cores.
+///
+/// # Errors
+/// [`Error::Shape`] when the columns of `a` are not the rows of `b`.
+///
+/// ```
+/// use kernels_core::dense::product;
+/// use nalgebra::dmatrix;
+/// assert_eq!(product(&dmatrix![1.0, 2.0], &dmatrix![3.0; 4.0])?, dmatrix![11.0]);
+/// # Ok::<(), kernels_core::Error>(())
+/// ```
+pub fn product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+    if a.ncols() != b.nrows() {
+        return Err(Error::Shape {
+            what: "rows of the second factor",
+            expected: a.ncols(),
+            given: b.nrows(),
+        });
+    }
+    let mut out = DMatrix::zeros(a.nrows(), b.ncols());
+    faer::linalg::matmul::matmul(
+        view_mut(&mut out),
+        faer::Accum::Replace,
+        view(a),
+        view(b),
+        1.0,
+        parallelism(),
+    );
+    Ok(out)
+}

@@ -1,0 +1,203 @@
+//! Classification by one-vs-rest kernel ridge regression with calibrated probabilities.
+
+use kernels_core::{Kernel, Points, PositiveDefinite};
+use nalgebra::DMatrix;
+
+use crate::{
+    Calibration, Criterion, Error, Krr, KrrModel, RidgePath,
+    calibration::{Calibrator, isotonic, platt, softmax, temperature},
+    data::expect,
+};
+
+/// One-vs-rest kernel ridge regression on codes ±1, calibrated on leave-one-out scores.
+///
+/// All classes share one factorization; the scores that calibrate are those of models that have not seen the sample, in
+/// closed form, so that no sample is held back and no model is fitted twice. The predicted class is always the one of
+/// greatest probability.
+///
+/// ```
+/// use kernels_core::{Rbf, Rows};
+/// use kernels_solvers::KernelClassifier;
+/// let xs = Rows::from_row_major((0..20).map(|i| f64::from(i)).collect(), 20, 1)?;
+/// let labels: Vec<usize> = (0..20).map(|i| usize::from(i >= 10)).collect();
+/// let model = KernelClassifier::new(Rbf::new(3.0)?).ridge(0.1).fit(&xs, &labels)?;
+/// let at = Rows::from_row_major(vec![2.0, 17.0], 2, 1)?;
+/// assert_eq!(model.predict(&at)?, vec![0, 1]);
+/// assert!(model.predict_probability(&at)?[(0, 0)] > 0.8);
+/// # Ok::<(), kernels_solvers::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KernelClassifier<K> {
+    kernel: K,
+    ridges: Vec<f64>,
+    calibration: Calibration,
+}
+
+impl<K> KernelClassifier<K> {
+    /// With ridge 1 and Platt's calibration.
+    pub fn new(kernel: K) -> Self {
+        Self { kernel, ridges: vec![1.0], calibration: Calibration::default() }
+    }
+
+    /// Sets the ridge α > 0.
+    pub fn ridge(mut self, alpha: f64) -> Self {
+        self.ridges = vec![alpha];
+        self
+    }
+
+    /// Offers several ridges: the one of least squared leave-one-out error of the codes is taken.
+    pub fn ridges(mut self, ridges: impl Into<Vec<f64>>) -> Self {
+        self.ridges = ridges.into();
+        self
+    }
+
+    /// Sets how scores become probabilities.
+    pub fn calibration(mut self, calibration: Calibration) -> Self {
+        self.calibration = calibration;
+        self
+    }
+
+    /// Fits to points and labels, which may be any integers.
+    ///
+    /// **Errors.** Fewer than two classes; otherwise as [`Krr::leave_one_out`]. **Complexity.** n³ (with several ridges 10n³) + n²
+    /// for every class.
+    pub fn fit<P>(&self, xs: &P, labels: &[usize]) -> Result<ClassifierModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+    {
+        expect("labels (one a sample)", xs.len(), labels.len())?;
+        let mut classes = labels.to_vec();
+        classes.sort_unstable();
+        classes.dedup();
+        if classes.len() < 2 {
+            return Err(Error::Classes { given: labels.len(), classes: classes.len() });
+        }
+        let codes =
+            DMatrix::from_fn(
+                labels.len(),
+                classes.len(),
+                |i, k| if labels[i] == classes[k] { 1.0 } else { -1.0 },
+            );
+        let ridge = match *self.ridges.as_slice() {
+            [ridge] => ridge,
+            _ => {
+                let path = RidgePath::new(self.kernel.clone(), xs, &codes)?;
+                path.best(&self.ridges, Criterion::LeaveOneOut)?.ridge
+            }
+        };
+        let loo = Krr::new(self.kernel.clone()).ridge(ridge).leave_one_out(xs, &codes)?;
+        let positive = |k: usize| labels.iter().map(|l| *l == classes[k]).collect::<Vec<bool>>();
+        let each = |fit: fn(&[f64], &[bool]) -> Calibrator| {
+            let columns = loo.predictions.column_iter().enumerate();
+            Scale::Each(columns.map(|(k, scores)| fit(scores.as_slice(), &positive(k))).collect())
+        };
+        let scale = match self.calibration {
+            Calibration::Platt => each(platt),
+            Calibration::Isotonic => each(isotonic),
+            Calibration::Temperature => {
+                let rows: Vec<Vec<f64>> =
+                    loo.predictions.row_iter().map(|r| r.iter().copied().collect()).collect();
+                let class: Vec<usize> = labels.iter().map(|l| classes.partition_point(|c| c < l)).collect();
+                Scale::Together { inverse_temperature: temperature(&rows, &class) }
+            }
+        };
+        let leave_one_out = probabilities(&scale, &loo.predictions);
+        Ok(ClassifierModel { model: loo.model, classes, scale, ridge, leave_one_out })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Scale {
+    Each(Vec<Calibrator>),
+    Together { inverse_temperature: f64 },
+}
+
+/// A fitted classifier.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ClassifierModel<P, K> {
+    model: KrrModel<P, K>,
+    classes: Vec<usize>,
+    scale: Scale,
+    ridge: f64,
+    leave_one_out: DMatrix<f64>,
+}
+
+impl<P, K> ClassifierModel<P, K> {
+    /// The labels, ascending: column k of the probabilities is class k.
+    pub fn classes(&self) -> &[usize] {
+        &self.classes
+    }
+
+    /// The ridge that was used.
+    pub fn ridge(&self) -> f64 {
+        self.ridge
+    }
+
+    /// The regression on the codes.
+    pub fn regression(&self) -> &KrrModel<P, K> {
+        &self.model
+    }
+
+    /// Calibrated probabilities of the training samples by the models without them, n × classes: an honest look at the
+    /// calibration, up to the few numbers of the calibration itself.
+    pub fn leave_one_out_probability(&self) -> &DMatrix<f64> {
+        &self.leave_one_out
+    }
+}
+
+impl<P: Points, K: Kernel<P>> ClassifierModel<P, K> {
+    /// Raw scores, one column a class; about 1 for members and −1 for others.
+    ///
+    /// # Errors
+    /// As [`KrrModel::predict`].
+    pub fn scores(&self, xs: &P) -> Result<DMatrix<f64>, Error> {
+        self.model.predict(xs)
+    }
+
+    /// Probabilities, one column a class; rows sum to 1.
+    ///
+    /// # Errors
+    /// As [`KrrModel::predict`].
+    pub fn predict_probability(&self, xs: &P) -> Result<DMatrix<f64>, Error> {
+        Ok(probabilities(&self.scale, &self.scores(xs)?))
+    }
+
+    /// The label of greatest probability; among equals, of the greatest score.
+    ///
+    /// # Errors
+    /// As [`KrrModel::predict`].
+    pub fn predict(&self, xs: &P) -> Result<Vec<usize>, Error> {
+        let scores = self.scores(xs)?;
+        let probabilities = probabilities(&self.scale, &scores);
+        let best = |i: usize| {
+            let key = |k: usize| (probabilities[(i, k)], scores[(i, k)]);
+            (1..self.classes.len()).fold(0, |best, k| if key(k) > key(best) { k } else { best })
+        };
+        Ok((0..scores.nrows()).map(|i| self.classes[best(i)]).collect())
+    }
+}
+
+fn probabilities(scale: &Scale, scores: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut out = scores.clone();
+    for mut row in out.row_iter_mut() {
+        let given: Vec<f64> = row.iter().copied().collect();
+        let p = match scale {
+            Scale::Together { inverse_temperature } => softmax(&given, *inverse_temperature),
+            Scale::Each(calibrators) => {
+                let p: Vec<f64> = calibrators.iter().zip(&given).map(|(c, &s)| c.probability(s)).collect();
+                let sum: f64 = p.iter().sum();
+                // No class claims the point: all are as likely.
+                if sum > 0.0 {
+                    p.iter().map(|p| p / sum).collect()
+                } else {
+                    vec![1.0 / p.len() as f64; p.len()]
+                }
+            }
+        };
+        row.iter_mut().zip(p).for_each(|(to, p)| *to = p);
+    }
+    out
+}
