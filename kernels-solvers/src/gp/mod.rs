@@ -44,6 +44,7 @@ pub struct GaussianProcess<K> {
     noise: f64,
     sample_noise: Option<Vec<f64>>,
     fit_noise: bool,
+    fit_kernel: bool,
     objective: Option<Objective>,
     restarts: usize,
     seed: u64,
@@ -63,6 +64,7 @@ impl<K> GaussianProcess<K> {
             noise: 1e-2,
             sample_noise: None,
             fit_noise: true,
+            fit_kernel: true,
             objective: Some(Objective::MarginalLikelihood),
             restarts: 0,
             seed: 0,
@@ -86,6 +88,12 @@ impl<K> GaussianProcess<K> {
     /// Whether the common noise variance is fitted.
     pub fn fit_noise(mut self, fit: bool) -> Self {
         self.fit_noise = fit;
+        self
+    }
+
+    /// Whether the kernel's parameters are fitted.
+    pub fn fit_kernel(mut self, fit: bool) -> Self {
+        self.fit_kernel = fit;
         self
     }
 
@@ -216,7 +224,9 @@ impl<K: Describe + Clone> GaussianProcess<K> {
     fn free_parameters(&self, noise: f64) -> Vec<Free> {
         let kernel = self.kernel.params().into_iter().enumerate();
         let mut free: Vec<Free> = kernel
-            .filter(|(_, param)| !param.fixed && param.transform.forward(param.value).is_finite())
+            .filter(|(_, param)| {
+                self.fit_kernel && !param.fixed && param.transform.forward(param.value).is_finite()
+            })
             .map(|(index, param)| Free { index: Some(index), param })
             .collect();
         if self.fit_noise && noise > 0.0 {

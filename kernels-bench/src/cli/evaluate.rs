@@ -1,0 +1,119 @@
+//! `kernels evaluate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kernels_core::{Points, Rows};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use super::{Data, Run, fit::ridge, fit_target, kernel};
+use crate::{
+    data::encode::Target,
+    error::Error,
+    model::{Model, Solver},
+    scores::{Scores, classification, regression},
+};
+
+/// Options of `evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    #[command(flatten)]
+    data: Data,
+    /// A stored model to measure on the whole table, instead of cross-validation.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Kernel expression [default: rbf with the median distance as length scale].
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Ridge, a number above 0, or `auto`: of least leave-one-out error within each training part.
+    #[arg(long, default_value = "auto")]
+    ridge: String,
+    /// Parts of the cross-validation.
+    #[arg(long, default_value_t = 5)]
+    folds: usize,
+}
+
+impl Evaluate {
+    pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
+        if let Some(path) = &self.model {
+            return self.stored(run, path);
+        }
+        let ridge = ridge(&self.ridge)?;
+        let training = self.data.read()?;
+        let n = training.xs.len();
+        if self.folds < 2 || self.folds > n {
+            return Err(Error::Choice(format!(
+                "--folds: expected 2 to {n} (the number of rows), got {}",
+                self.folds
+            )));
+        }
+        run.require_memory(n, 5, "cross-validation")?;
+        let kernel = kernel(self.kernel.as_deref(), &training.xs)?;
+        let mut order: Vec<usize> = (0..n).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(run.shared.seed));
+        let mut bar = run.progress("folds");
+        let mut parts = Vec::new();
+        for fold in 0..self.folds {
+            bar.show(fold, self.folds)?;
+            let is_test = |i: &usize| i % self.folds == fold;
+            let pick = |test: bool| -> Vec<usize> {
+                (0..n).filter(|i| is_test(i) == test).map(|i| order[i]).collect()
+            };
+            let (train, test) = (pick(false), pick(true));
+            let (xs, held) = (training.xs.subset(&train)?, training.xs.subset(&test)?);
+            let part = select(&training.target, &train);
+            let (solver, _) = fit_target(&kernel, ridge, &xs, &part)?;
+            parts.push(measure(&solver, &held, &part, &select(&training.target, &test))?);
+        }
+        drop(bar);
+        let scores = Scores::mean(&parts);
+        let title = format!("{}-fold cross-validation on {n} rows, kernel {kernel}", self.folds);
+        let object = json!({"command": "evaluate", "rows": n, "folds": self.folds, "kernel": kernel.to_string(),
+            "scores": scores.to_json()});
+        run.report(&format!("{title}\n{scores}"), object);
+        Ok(())
+    }
+
+    fn stored(&self, run: &Run, path: &std::path::Path) -> Result<(), Error> {
+        let model = Model::read(path)?;
+        let (xs, y) = self.data.read_for(&model)?;
+        // The baseline of a stored model is that of the table itself: its training targets are not kept.
+        let scores = measure(&model.solver, &xs, &y, &y)?;
+        let object = json!({"command": "evaluate", "rows": xs.len(), "kernel": model.kernel, "scores": scores.to_json()});
+        run.report(&format!("stored model on {} rows, kernel {}\n{scores}", xs.len(), model.kernel), object);
+        Ok(())
+    }
+}
+
+fn select(target: &Target, rows: &[usize]) -> Target {
+    match target {
+        Target::Numbers(y) => Target::Numbers(rows.iter().map(|&i| y[i]).collect()),
+        Target::Classes(labels, names) => {
+            Target::Classes(rows.iter().map(|&i| labels[i]).collect(), names.clone())
+        }
+    }
+}
+
+/// Scores of a fitted solver on held-out rows, beside the trivial baseline of the training rows.
+pub(crate) fn measure(
+    solver: &Solver,
+    xs: &Rows<f64>,
+    train: &Target,
+    test: &Target,
+) -> Result<Scores, Error> {
+    match (solver, train, test) {
+        (Solver::Krr(model), Target::Numbers(train), Target::Numbers(test)) => {
+            Ok(regression(model.predict(xs)?.as_slice(), test, train))
+        }
+        (Solver::Gp(model), Target::Numbers(train), Target::Numbers(test)) => {
+            Ok(regression(model.predict_mean(xs)?.as_slice(), test, train))
+        }
+        (Solver::Classifier(model), Target::Classes(train, _), Target::Classes(test, _)) => {
+            let probabilities = model.predict_probability(xs)?;
+            Ok(classification(&model.predict(xs)?, &probabilities, model.classes(), test, train))
+        }
+        _ => Err(Error::Choice("the model and the target are of different kinds (see --task)".to_owned())),
+    }
+}

@@ -1,0 +1,141 @@
+//! `kernels predict`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Out, Run};
+use crate::{
+    data::{Output, read_table},
+    error::Error,
+    model::{Model, Solver},
+};
+
+/// Options of `predict`.
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// Model file of `fit` or `tune`.
+    model: PathBuf,
+    /// Table with the columns the model was trained on; others are not looked at.
+    data: PathBuf,
+    /// Add a column of probability for each class.
+    #[arg(long)]
+    proba: bool,
+    /// Add the standard deviation of a new observation (Gaussian process models).
+    #[arg(long)]
+    variance: bool,
+    /// Add ends of an interval that misses a new observation with this probability (Gaussian process models).
+    #[arg(long, value_name = "PROBABILITY")]
+    interval: Option<f64>,
+    #[command(flatten)]
+    out: Out,
+}
+
+impl Predict {
+    pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
+        if let Some(q) = self.interval
+            && !(q > 0.0 && q < 1.0)
+        {
+            return Err(Error::Choice(format!(
+                "--interval: expected a probability between 0 and 1, got {q}"
+            )));
+        }
+        let output = self.out.out.as_deref().map(Output::create).transpose()?;
+        let model = Model::read(&self.model)?;
+        let table = read_table(&self.data)?;
+        let (xs, rows) = model.encoder.encode(&table)?;
+        let columns = self.columns(&model, &xs)?;
+        run.stopped()?;
+
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let failed = |e: csv::Error| Error::Choice(format!("cannot write predictions: {e}"));
+        let numbered = rows.len() < table.rows;
+        let first = numbered.then(|| "row".to_owned());
+        csv.write_record(first.into_iter().chain(columns.iter().map(|c| c.0.clone()))).map_err(failed)?;
+        for (i, row) in rows.iter().enumerate() {
+            let first = numbered.then(|| row.to_string());
+            csv.write_record(first.into_iter().chain(columns.iter().map(|c| c.1[i].clone())))
+                .map_err(failed)?;
+        }
+        let text = csv.into_inner().map_err(|e| Error::Choice(format!("cannot write predictions: {e}")))?;
+        let written = self.out.out.as_ref().map(|p| p.display().to_string());
+        match output {
+            Some(mut output) => {
+                output.write(&text)?;
+                output.finish()?;
+                let text =
+                    format!("{} predictions written to {}", rows.len(), written.clone().unwrap_or_default());
+                run.report(&text, json!({"command": "predict", "rows": rows.len(), "out": written}));
+            }
+            None => {
+                let values: serde_json::Map<String, Value> =
+                    columns.iter().map(|(name, values)| (name.clone(), json!(values))).collect();
+                let object = json!({"command": "predict", "rows": rows.len(), "predictions": values});
+                run.report(&String::from_utf8_lossy(&text), object);
+            }
+        }
+        Ok(())
+    }
+
+    /// Columns of the result, as text that reads back as the same numbers.
+    fn columns(
+        &self,
+        model: &Model,
+        xs: &kernels_core::Rows<f64>,
+    ) -> Result<Vec<(String, Vec<String>)>, Error> {
+        let text = |values: &[f64]| -> Vec<String> { values.iter().map(f64::to_string).collect() };
+        let wants_variance = self.variance || self.interval.is_some();
+        if wants_variance && !matches!(model.solver, Solver::Gp(_)) {
+            let message = "--variance and --interval need a Gaussian process: fit with --solver gp, or tune";
+            return Err(Error::Choice(message.to_owned()));
+        }
+        if self.proba && !matches!(model.solver, Solver::Classifier(_)) {
+            return Err(Error::Choice("--proba needs a classification model".to_owned()));
+        }
+        match &model.solver {
+            Solver::Krr(krr) => Ok(vec![(model.target.clone(), text(krr.predict(xs)?.as_slice()))]),
+            Solver::Gp(gp) if !wants_variance => {
+                Ok(vec![(model.target.clone(), text(gp.predict_mean(xs)?.as_slice()))])
+            }
+            Solver::Gp(gp) => {
+                let p = gp.predict_observation(xs)?;
+                let deviations: Vec<f64> = p.variance.iter().map(|v| v.sqrt()).collect();
+                let mut columns = vec![(model.target.clone(), text(p.mean.as_slice()))];
+                if self.variance {
+                    columns.push((format!("{}_sd", model.target), text(&deviations)));
+                }
+                if let Some(q) = self.interval {
+                    let z = normal_quantile(1.0 - q / 2.0);
+                    for (name, sign) in [("lower", -z), ("upper", z)] {
+                        let ends: Vec<f64> =
+                            p.mean.iter().zip(&deviations).map(|(m, d)| m + sign * d).collect();
+                        columns.push((format!("{}_{name}", model.target), text(&ends)));
+                    }
+                }
+                Ok(columns)
+            }
+            Solver::Classifier(classifier) => {
+                let labels = classifier.predict(xs)?.iter().map(|&k| model.classes[k].clone()).collect();
+                let mut columns = vec![(model.target.clone(), labels)];
+                if self.proba {
+                    let p = classifier.predict_probability(xs)?;
+                    for (k, name) in model.classes.iter().enumerate() {
+                        columns.push((format!("p_{name}"), text(p.column(k).as_slice())));
+                    }
+                }
+                Ok(columns)
+            }
+        }
+    }
+}
+
+/// The standard normal quantile by bisection on erf: exact to rounding, and called once.
+fn normal_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2) < p { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}

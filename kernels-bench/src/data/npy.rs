@@ -1,0 +1,136 @@
+//! NumPy's NPY files: f32, f64 and integers, in C or Fortran order.
+
+use std::{
+    fs::File,
+    io::{BufReader, Write},
+    path::Path,
+};
+
+use kernels_core::Real;
+use npyz::{DType, NpyFile, Order, TypeChar};
+
+use super::{Column, Output, Table, Values};
+use crate::error::Error;
+
+/// A matrix (a vector is one column), row by row, with its numbers of rows and columns.
+pub(super) fn read_matrix(path: &Path) -> Result<(Vec<f64>, usize, usize), Error> {
+    let file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    let npy = NpyFile::new(BufReader::new(file))
+        .map_err(|e| Error::content(path, format!("is not a readable NPY file: {e}")))?;
+    let (n, dim) = match *npy.shape() {
+        [n] => (n, 1),
+        [n, dim] => (n, dim),
+        ref shape => {
+            return Err(Error::content(
+                path,
+                format!("holds an array of shape {shape:?}; a matrix (n, d) is expected"),
+            ));
+        }
+    };
+    let (n, dim) = (usize::try_from(n).unwrap_or(usize::MAX), usize::try_from(dim).unwrap_or(usize::MAX));
+    let order = npy.order();
+    let values = values(npy).map_err(|message| Error::content(path, message))?;
+    if n.checked_mul(dim) != Some(values.len()) {
+        return Err(Error::content(path, format!("promises {n} x {dim} values but holds {}", values.len())));
+    }
+    let values = match order {
+        Order::C => values,
+        Order::Fortran => (0..n * dim).map(|k| values[k % dim * n + k / dim]).collect(),
+    };
+    Ok((values, n, dim))
+}
+
+/// The values of any real type, as they stand in the file.
+fn values<R: std::io::Read>(npy: NpyFile<R>) -> Result<Vec<f64>, String> {
+    fn cast<T: npyz::Deserialize, R: std::io::Read>(
+        npy: NpyFile<R>,
+        to: fn(T) -> f64,
+    ) -> Result<Vec<f64>, String> {
+        let data = npy.data::<T>().map_err(|e| e.to_string())?;
+        data.map(|v| v.map(to).map_err(|e| format!("ends too early or cannot be read: {e}"))).collect()
+    }
+    let dtype = npy.dtype();
+    let DType::Plain(kind) = &dtype else {
+        return Err(format!("holds records {}; plain numbers are expected", dtype.descr()));
+    };
+    match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Float, 8) => cast::<f64, _>(npy, |v| v),
+        (TypeChar::Float, 4) => cast::<f32, _>(npy, f64::from),
+        (TypeChar::Int, 8) => cast::<i64, _>(npy, |v| v as f64),
+        (TypeChar::Int, 4) => cast::<i32, _>(npy, f64::from),
+        (TypeChar::Int, 2) => cast::<i16, _>(npy, f64::from),
+        (TypeChar::Int, 1) => cast::<i8, _>(npy, f64::from),
+        (TypeChar::Uint, 8) => cast::<u64, _>(npy, |v| v as f64),
+        (TypeChar::Uint, 4) => cast::<u32, _>(npy, f64::from),
+        (TypeChar::Uint, 2) => cast::<u16, _>(npy, f64::from),
+        (TypeChar::Uint, 1) => cast::<u8, _>(npy, f64::from),
+        (TypeChar::Bool, _) => cast::<bool, _>(npy, |v| f64::from(u8::from(v))),
+        _ => {
+            Err(format!("holds values of type {}; f4, f8, integers and booleans can be read", dtype.descr()))
+        }
+    }
+}
+
+/// A matrix as a table with columns x0, x1, …
+pub(super) fn read_table(path: &Path) -> Result<Table, Error> {
+    let (values, n, dim) = read_matrix(path)?;
+    let columns = (0..dim)
+        .map(|j| {
+            let numbers = (0..n).map(|i| Some(values[i * dim + j]).filter(|v| !v.is_nan())).collect();
+            Column { name: format!("x{j}"), values: Values::Numbers(numbers) }
+        })
+        .collect();
+    Ok(Table { columns, rows: n, first_line: 0 })
+}
+
+/// Writes a matrix row by row, in pieces.
+pub(crate) struct NpyWriter {
+    output: Output,
+}
+
+impl NpyWriter {
+    pub(crate) fn create<T: Real>(path: &Path, shape: &[usize]) -> Result<Self, Error> {
+        let mut output = Output::create(path)?;
+        let shape: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
+        let mut header = format!(
+            "{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}), }}",
+            size_of::<T>(),
+            shape.join(" ")
+        );
+        // Magic, version and length take 10 bytes; the data begin at a multiple of 64.
+        let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        header.push_str(&" ".repeat(length - 1 - header.len()));
+        header.push('\n');
+        output.write(b"\x93NUMPY\x01\x00")?;
+        output.write(&u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes())?;
+        output.write(header.as_bytes())?;
+        Ok(Self { output })
+    }
+
+    pub(crate) fn write<T: Real>(&mut self, values: &[T]) -> Result<(), Error> {
+        for chunk in values.chunks(4096) {
+            let bytes: Vec<u8> = if size_of::<T>() == 4 {
+                chunk.iter().flat_map(|v| (v.to_f64() as f32).to_le_bytes()).collect()
+            } else {
+                chunk.iter().flat_map(|v| v.to_f64().to_le_bytes()).collect()
+            };
+            Write::write_all(&mut self.output, &bytes).map_err(|source| Error::File {
+                path: "the output".into(),
+                action: "write",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.output.finish()
+    }
+}
+
+/// A whole matrix at once.
+pub(crate) fn write_matrix<T: Real>(path: &Path, shape: &[usize], row_major: &[T]) -> Result<(), Error> {
+    let mut writer = NpyWriter::create::<T>(path, shape)?;
+    writer.write(row_major)?;
+    writer.finish()
+}

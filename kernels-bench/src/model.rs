@@ -1,0 +1,96 @@
+//! Model files: what `fit` and `tune` write and `predict` reads.
+
+use std::{io::BufReader, path::Path};
+
+use kernels_core::{AnyKernel, Rows};
+use kernels_solvers::{ClassifierModel, GpModel, KrrModel};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Output, encode::Encoder},
+    error::Error,
+};
+
+/// The file's own mark and version.
+const FORMAT: &str = "kernels-model";
+const VERSION: u32 = 1;
+
+/// A fitted model with all that is needed to use it on new files.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Model {
+    format: String,
+    version: u32,
+    /// The kernel as text, for readers of the file.
+    pub(crate) kernel: String,
+    /// Name of the target column.
+    pub(crate) target: String,
+    /// Names of the classes; empty for regression.
+    pub(crate) classes: Vec<String>,
+    pub(crate) encoder: Encoder,
+    pub(crate) solver: Solver,
+}
+
+/// The solver's part.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Solver {
+    Krr(KrrModel<Rows<f64>, AnyKernel<f64>>),
+    Gp(Box<GpModel<Rows<f64>, AnyKernel<f64>>>),
+    Classifier(ClassifierModel<Rows<f64>, AnyKernel<f64>>),
+}
+
+/// What can be read of any version.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+impl Model {
+    pub(crate) fn new(target: &str, classes: Vec<String>, encoder: Encoder, solver: Solver) -> Self {
+        let kernel = match &solver {
+            Solver::Krr(model) => model.kernel().to_string(),
+            Solver::Gp(model) => model.kernel().to_string(),
+            Solver::Classifier(model) => model.regression().kernel().to_string(),
+        };
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            kernel,
+            target: target.into(),
+            classes,
+            encoder,
+            solver,
+        }
+    }
+
+    pub(crate) fn write(&self, mut output: Output) -> Result<(), Error> {
+        serde_json::to_writer(&mut output, self)
+            .map_err(|e| Error::Choice(format!("the model cannot be stored: {e}")))?;
+        output.finish()
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, "open", e))?;
+        let wrong = |e: serde_json::Error| {
+            Error::content(path, format!("is not a readable model: {e}; it may be truncated, fit again"))
+        };
+        let head: Head = serde_json::from_slice(&bytes).map_err(wrong)?;
+        if head.format != FORMAT {
+            return Err(Error::content(path, format!("is not a model file (format `{}`)", head.format)));
+        }
+        if head.version != VERSION {
+            return Err(Error::content(
+                path,
+                format!(
+                    "has version {}, this program reads version {VERSION}: update the program, or fit again",
+                    head.version
+                ),
+            ));
+        }
+        let reader = BufReader::new(bytes.as_slice());
+        let mut from = serde_json::Deserializer::from_reader(reader);
+        let model = Self::deserialize(&mut from).map_err(wrong)?;
+        from.end().map_err(wrong)?;
+        Ok(model)
+    }
+}

@@ -1,0 +1,271 @@
+//! `kernels bench`: speed, alone or beside other libraries, on the same arrays in the same run.
+
+mod machine;
+pub(crate) mod side;
+mod statistics;
+mod tasks;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{cli::Run, data::Output, error::Error};
+use statistics::Summary;
+use tasks::Task;
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Beside scikit-learn and KeOps: installs pinned versions into a virtual environment of its own.
+    #[arg(long)]
+    peers: bool,
+    /// The virtual environment [default: in the user's cache folder].
+    #[arg(long)]
+    venv: Option<PathBuf>,
+    /// A tenth of the sizes.
+    #[arg(long)]
+    quick: bool,
+    /// Tasks to run [default: all].
+    #[arg(long, value_delimiter = ',')]
+    tasks: Vec<String>,
+    /// Counted repeats of each task, after one that is not counted.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// JSON file for the results.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// What a side answers about one repeat.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
+    pub(crate) peak_memory: u64,
+    /// A few numbers of the result, for comparison.
+    pub(crate) check: Vec<f64>,
+    pub(crate) error: Option<String>,
+}
+
+/// A side: a process that answers a line of JSON with a line of JSON, so that start-up is never timed.
+struct Side {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    name: &'static str,
+}
+
+impl Side {
+    fn start(name: &'static str, mut command: Command) -> Result<Self, Error> {
+        let failed = |source| Error::File { path: name.to_owned(), action: "start", source };
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let Some((input, output)) = pipes else {
+            return Err(Error::Choice(format!("{name}: has no pipes")));
+        };
+        Ok(Self { child, input, output: BufReader::new(output), name })
+    }
+
+    fn ask(&mut self, task: &Value) -> Result<Answer, Error> {
+        let failed = |source| Error::File { path: self.name.to_owned(), action: "talk to", source };
+        writeln!(self.input, "{task}").map_err(failed)?;
+        self.input.flush().map_err(failed)?;
+        let mut line = String::new();
+        self.output.read_line(&mut line).map_err(failed)?;
+        let answer: Answer = serde_json::from_str(&line)
+            .map_err(|e| Error::Choice(format!("{}: answered `{}`: {e}", self.name, line.trim())))?;
+        match &answer.error {
+            Some(error) => Err(Error::Choice(format!("{}: {error}", self.name))),
+            None => Ok(answer),
+        }
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
+const PEER: &str = include_str!("../../peers/peer.py");
+
+impl Bench {
+    pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
+        let tasks: Vec<Task> = tasks::all(self.quick);
+        let known: Vec<&str> = tasks.iter().map(|t| t.name).collect();
+        if let Some(wrong) = self.tasks.iter().find(|t| !known.contains(&t.as_str())) {
+            return Err(Error::Choice(format!(
+                "--tasks: there is no `{wrong}`; there are: {}",
+                known.join(", ")
+            )));
+        }
+        let output = self.out.as_deref().map(Output::create).transpose()?;
+        let folder = tempfile::tempdir().map_err(|e| Error::file(&std::env::temp_dir(), "write", e))?;
+        let python = if self.peers { Some(self.environment(run)?) } else { None };
+        let cores = machine::cores_granted();
+        let mut text = format!("cores really granted: {cores:.2}\n");
+        let mut results = Vec::new();
+        for task in tasks.iter().filter(|t| self.tasks.is_empty() || self.tasks.iter().any(|n| n == t.name)) {
+            run.stopped()?;
+            let description = task.prepare(folder.path())?;
+            let ours = Side::start("kernels", self.ours()?)?;
+            let theirs = python
+                .as_deref()
+                .map(|python| Side::start("the peer", peer(python, folder.path())))
+                .transpose()?;
+            let result = self.pair(task, &description, ours, theirs, run)?;
+            text += &result.1;
+            results.push(result.0);
+        }
+        let object = json!({"command": "bench", "quick": self.quick, "repeats": self.repeats, "cores_granted": cores,
+            "processor": machine::processor(), "peers": REQUIREMENTS.lines().collect::<Vec<_>>(), "results": results});
+        if let Some(mut output) = output {
+            let pretty = serde_json::to_string_pretty(&object).unwrap_or_default();
+            output.write(pretty.as_bytes())?;
+            output.finish()?;
+        }
+        run.report(&text, object);
+        Ok(())
+    }
+
+    fn ours(&self) -> Result<Command, Error> {
+        let program = std::env::current_exe().map_err(|e| Error::file(Path::new("kernels"), "find", e))?;
+        let mut command = Command::new(program);
+        command.arg("bench-side");
+        Ok(command)
+    }
+
+    /// Both sides in turn, one uncounted repeat first.
+    fn pair(
+        &self,
+        task: &Task,
+        description: &Value,
+        mut ours: Side,
+        mut theirs: Option<Side>,
+        run: &Run,
+    ) -> Result<(Value, String), Error> {
+        let (mut a, mut b): (Vec<Answer>, Vec<Answer>) = (Vec::new(), Vec::new());
+        for repeat in 0..=self.repeats {
+            run.stopped()?;
+            let mine = ours.ask(description)?;
+            let other = theirs.as_mut().map(|side| side.ask(description)).transpose()?;
+            if repeat > 0 {
+                a.push(mine);
+                b.extend(other);
+            }
+        }
+        let field =
+            |side: &[Answer], f: fn(&Answer) -> f64| Summary::of(&side.iter().map(f).collect::<Vec<_>>());
+        let memory = |side: &[Answer]| side.iter().map(|s| s.peak_memory).max().unwrap_or(0);
+        let (wall, cpu) = (field(&a, |s| s.wall), field(&a, |s| s.cpu));
+        let mut text = format!(
+            "{:16} ours {:>9.4} s wall {:>9.4} s cpu {:>10}\n",
+            task.name,
+            wall.median,
+            cpu.median,
+            crate::cli::human(memory(&a) as usize)
+        );
+        let mut object = json!({"task": task.name, "size": description, "peer": task.peer,
+            "ours": {"wall": wall, "cpu": cpu, "peak_memory": memory(&a), "check": a.last().map(|s| &s.check)}});
+        if let Some(bound) = task.bound(description, a.len())? {
+            let efficiency = bound.total() / wall.median;
+            text += &format!(
+                "{:16} bound {:>8.4} s (inner products {:.4}, exponentials {:.4}), reached {:.0} %\n",
+                "",
+                bound.total(),
+                bound.products,
+                bound.exponentials,
+                100.0 * efficiency
+            );
+            object["bound"] = json!({"products": bound.products, "exponentials": bound.exponentials, "efficiency": efficiency});
+        }
+        if let (Some(first), Some(second)) = (a.last(), b.last()) {
+            let difference = statistics::difference(&first.check, &second.check);
+            if task.same_result && (difference.is_nan() || difference > task.tolerance) {
+                return Err(Error::Choice(format!(
+                    "{}: results differ by {difference:e} (tolerated {:e}): ours {:?}, the peer's {:?}",
+                    task.name, task.tolerance, first.check, second.check
+                )));
+            }
+            let ratio = |f: fn(&Answer) -> f64| {
+                Summary::of(&a.iter().zip(&b).map(|(a, b)| f(b) / f(a)).collect::<Vec<_>>())
+            };
+            let (wall_ratio, cpu_ratio) = (ratio(|s| s.wall), ratio(|s| s.cpu));
+            let (wall, cpu) = (field(&b, |s| s.wall), field(&b, |s| s.cpu));
+            text += &format!(
+                "{:16} {:12} {:>9.4} s wall {:>9.4} s cpu {:>10}\n{:16} ratio {wall_ratio} wall, {cpu_ratio} cpu; results differ by {difference:.1e}\n",
+                "",
+                task.peer,
+                wall.median,
+                cpu.median,
+                crate::cli::human(memory(&b) as usize),
+                ""
+            );
+            object["theirs"] =
+                json!({"wall": wall, "cpu": cpu, "peak_memory": memory(&b), "check": second.check});
+            object["ratio"] = json!({"wall": wall_ratio, "cpu": cpu_ratio});
+            object["difference"] = json!(difference);
+        }
+        Ok((object, text))
+    }
+
+    /// A Python with the pinned peers, made once.
+    fn environment(&self, run: &Run) -> Result<PathBuf, Error> {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+        let venv = self
+            .venv
+            .clone()
+            .unwrap_or_else(|| cache.unwrap_or_else(std::env::temp_dir).join("kernels-peers"));
+        let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+        let mark = venv.join("installed.txt");
+        if std::fs::read_to_string(&mark).is_ok_and(|text| text == REQUIREMENTS) {
+            return Ok(python);
+        }
+        let bar = run.progress("installing peers");
+        let call = |command: &mut Command, what: &str| -> Result<(), Error> {
+            let done = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
+            let done = done.map_err(|source| Error::File { path: what.to_owned(), action: "run", source })?;
+            if done.status.success() {
+                return Ok(());
+            }
+            let said = String::from_utf8_lossy(&done.stderr);
+            let last = said.lines().last().unwrap_or_default().to_owned();
+            Err(Error::Choice(format!(
+                "{what} failed: {last}; --peers needs Python 3 with venv, and a package index"
+            )))
+        };
+        call(Command::new("python3").args(["-m", "venv"]).arg(&venv), "making a virtual environment")?;
+        let list = venv.join("requirements.txt");
+        std::fs::write(&list, REQUIREMENTS).map_err(|e| Error::file(&list, "write", e))?;
+        call(
+            Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(&list),
+            "installing the peers",
+        )?;
+        std::fs::write(&mark, REQUIREMENTS).map_err(|e| Error::file(&mark, "write", e))?;
+        drop(bar);
+        Ok(python)
+    }
+}
+
+fn peer(python: &Path, folder: &Path) -> Command {
+    let script = folder.join("peer.py");
+    // Written again for every task: the folder is new and the file small.
+    let _ = std::fs::write(&script, PEER);
+    let mut command = Command::new(python);
+    command.arg(script);
+    command
+}
