@@ -12,6 +12,7 @@ mod dot;
 mod engine;
 mod error;
 mod expr;
+mod features;
 mod kernel;
 mod laplacian;
 mod length_scale;
@@ -24,6 +25,9 @@ mod progress;
 mod radial;
 mod real;
 mod simd;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod workspace;
 
 pub use algebra::{Product, Scaled, Sum, Term};
@@ -34,11 +38,12 @@ pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
 pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
+pub use features::{FeatureMap, RandomFourier, Spectral, features};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
 pub use noise::{Constant, White};
-pub use operator::{Dense, Operator};
+pub use operator::{Dense, Operator, ScaledOperator, Shifted, SumOperator};
 pub use periodic::Periodic;
 pub use points::{Points, Rows};
 pub use profile::Profile;

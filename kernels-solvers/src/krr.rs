@@ -70,13 +70,10 @@ impl<K> Krr<K> {
         K: Kernel<P> + PositiveDefinite + Clone,
         Y: Targets + ?Sized,
     {
-        let system = System::new(self, xs, y)?;
+        let mut system = System::new(self, xs, y)?;
         let solution = if self.ridge > 0.0 {
-            system.solve(|rhs| {
-                let factor = system.factor()?;
-                factor.solve_in_place(rhs.as_view_mut())?;
-                Ok(())
-            })?
+            let factor = system.factor()?;
+            system.solve(|rhs| Ok(factor.solve_in_place(rhs.as_view_mut())?))?
         } else {
             let eigen = SymmetricEigen::new(&system.matrix)?;
             system.solve(|rhs| {
@@ -100,7 +97,7 @@ impl<K> Krr<K> {
             let expected = "above 0 for leave-one-out";
             return Err(kernels_core::Error::Parameter { name: "ridge".into(), value: 0.0, expected }.into());
         }
-        let system = System::new(self, xs, y)?;
+        let mut system = System::new(self, xs, y)?;
         let factor = system.factor()?;
         let solution = system.solve(|rhs| Ok(factor.solve_in_place(rhs.as_view_mut())?))?;
         let inverse = factor.inverse()?;
@@ -158,12 +155,15 @@ impl System {
         let y = checked("kernel ridge regression", &krr.kernel, xs, y)?;
         let roots = weight_roots(krr.weights.as_deref(), xs.len())?;
         let mut matrix = gram_f64(&krr.kernel, xs)?;
-        weigh(&mut matrix, &roots);
+        if krr.weights.is_some() {
+            weigh(&mut matrix, &roots);
+        }
         Ok(Self { matrix, roots, y, ridge, intercept: krr.intercept })
     }
 
-    fn factor(&self) -> Result<Cholesky, Error> {
-        let mut matrix = self.matrix.clone();
+    /// Factorizes the matrix in place; it is gone after that.
+    fn factor(&mut self) -> Result<Cholesky, Error> {
+        let mut matrix = std::mem::take(&mut self.matrix);
         for i in 0..matrix.nrows() {
             matrix[(i, i)] += self.ridge;
         }

@@ -3,7 +3,6 @@
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 use super::{
-    gram::TILE,
     pack::{Entry, Panels},
     pairwise::{Geometry, fill, inverses},
     parallel::map_tasks,
@@ -12,8 +11,11 @@ use crate::{
     Block, Error, Kernel, LengthScale, Points, Profile, Real, Rows, Vector, Workspace,
     algebra::scratch,
     profile::Identity,
-    simd::{MAX_LANES, Work},
+    simd::{MAX_LANES, Work, load_some, store_some},
 };
+
+/// Rows and columns of a tile: several a thread also for a thousand points.
+const TILE: usize = 128;
 
 /// Σᵢⱼ W\[i, j\] ∂K\[i, j\]/∂θₚ for every hyper-parameter θₚ of the kernel, by natural values, in the order of
 /// [`Describe::params`](crate::Describe::params). W must be symmetric; its upper triangle is not read.
@@ -45,9 +47,10 @@ pub fn gram_gradient<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
         }
     }
     let tiles = n.div_ceil(TILE);
+    let range = |tile: usize| tile * TILE..((tile + 1) * TILE).min(n);
     let parts = map_tasks(tiles * (tiles + 1) / 2, |task, ws| {
         let (row, col) = super::gram::lower_triangle(task);
-        let (rows, cols) = (super::gram::range(row, n), super::gram::range(col, n));
+        let (rows, cols) = (range(row), range(col));
         let mut gradient = vec![0.0; count];
         if let Ok(at) = Block::within(xs, rows.clone(), cols.clone()) {
             let part = weights.view((rows.start, cols.start), at.shape());
@@ -165,27 +168,6 @@ fn add_shape<T: Real, F: Profile>(
 /// Sum in f64: gradients of large matrices keep their digits also in f32.
 fn sum<T: Real>(values: &[T]) -> f64 {
     values.iter().map(|v| v.to_f64()).sum()
-}
-
-/// The vector at the front of a slice, filled up with zeros.
-#[inline(always)]
-fn load_some<V: Vector>(from: &[V::Scalar]) -> V {
-    if from.len() >= V::LANES {
-        return V::load(from);
-    }
-    let mut lanes = [V::Scalar::default(); MAX_LANES];
-    lanes[..from.len()].copy_from_slice(from);
-    V::load(&lanes)
-}
-
-#[inline(always)]
-fn store_some<V: Vector>(v: V, to: &mut [V::Scalar]) {
-    if to.len() >= V::LANES {
-        return v.store(to);
-    }
-    let mut lanes = [V::Scalar::default(); MAX_LANES];
-    v.store(&mut lanes);
-    to.copy_from_slice(&lanes[..to.len()]);
 }
 
 #[inline(always)]

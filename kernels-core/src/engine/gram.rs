@@ -1,12 +1,14 @@
 //! Whole kernel matrices in memory.
 
+use std::ops::Range;
+
 use nalgebra::{DMatrix, DMatrixViewMut};
 
 use super::parallel::{Shared, for_each_task};
-use crate::{Block, Error, Kernel, Points, Real};
+use crate::{Block, Error, Kernel, Points, Real, Workspace};
 
 /// Rows and columns of a block: its packed rows stay in the second-level cache.
-pub(super) const TILE: usize = 512;
+const TILE: usize = 512;
 
 /// The Gram matrix K with K\[i, j\] = k(xᵢ, xⱼ), n × n, exactly symmetric.
 ///
@@ -119,6 +121,22 @@ pub fn cross_gram_into<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
     Ok(())
 }
 
+/// Cuts a matrix into bands of rows, each a task that fills its own.
+pub(crate) fn for_each_rows<T: Real>(
+    mut out: DMatrixViewMut<'_, T>,
+    work: impl Fn(Range<usize>, DMatrixViewMut<'_, T>, &mut Workspace<T>) + Send + Sync,
+) {
+    let (n, m) = out.shape();
+    let stride = out.strides().1;
+    let data = Shared(out.as_mut_ptr());
+    for_each_task(n.div_ceil(TILE), |task, ws| {
+        let rows = range(task, n);
+        // SAFETY: these rows belong to this task alone.
+        let part = unsafe { tile(data, stride, rows.start, 0, (rows.len(), m)) };
+        work(rows, part, ws);
+    });
+}
+
 /// A zeroed matrix, or an error instead of the end of the program when there is no room for it.
 pub(crate) fn allocate<T: Real>(rows: usize, cols: usize) -> Result<DMatrix<T>, Error> {
     let needed = rows.saturating_mul(cols).saturating_mul(size_of::<T>());
@@ -149,7 +167,7 @@ fn prefer_huge_pages<T>(values: &mut [T]) {
     let _ = values;
 }
 
-pub(super) fn check_shape(given: (usize, usize), expected: (usize, usize)) -> Result<(), Error> {
+pub(crate) fn check_shape(given: (usize, usize), expected: (usize, usize)) -> Result<(), Error> {
     if given.0 != expected.0 {
         return Err(Error::Shape { what: "rows of the output matrix", expected: expected.0, given: given.0 });
     }
@@ -163,7 +181,7 @@ pub(super) fn check_shape(given: (usize, usize), expected: (usize, usize)) -> Re
     Ok(())
 }
 
-pub(super) fn range(tile: usize, n: usize) -> std::ops::Range<usize> {
+fn range(tile: usize, n: usize) -> Range<usize> {
     tile * TILE..((tile + 1) * TILE).min(n)
 }
 
@@ -204,13 +222,27 @@ pub(super) unsafe fn tile<'a, T: Real>(
 fn mirror<T: Real>(from: &DMatrixViewMut<'_, T>, mut to: DMatrixViewMut<'_, T>) {
     const SQUARE: usize = 16;
     let (rows, cols) = from.shape();
-    for r in (0..rows).step_by(SQUARE) {
-        for c in (0..cols).step_by(SQUARE) {
-            for i in r..(r + SQUARE).min(rows) {
-                for j in c..(c + SQUARE).min(cols) {
-                    to[(j, i)] = from[(i, j)];
-                }
+    let whole = (rows / SQUARE * SQUARE, cols / SQUARE * SQUARE);
+    for c in (0..whole.1).step_by(SQUARE) {
+        let columns: [&[T]; SQUARE] = std::array::from_fn(|j| column(from, c + j));
+        for r in (0..whole.0).step_by(SQUARE) {
+            for i in r..r + SQUARE {
+                let square: [T; SQUARE] = std::array::from_fn(|j| columns[j][i]);
+                to.column_mut(i).as_mut_slice()[c..c + SQUARE].copy_from_slice(&square);
             }
         }
     }
+    for j in 0..cols {
+        let first = if j < whole.1 { whole.0 } else { 0 };
+        for i in first..rows {
+            to[(j, i)] = from[(i, j)];
+        }
+    }
+}
+
+/// A column as a slice that lives as long as the matrix is borrowed.
+fn column<'a, T: Real>(of: &'a DMatrixViewMut<'_, T>, j: usize) -> &'a [T] {
+    assert!(j < of.ncols());
+    // SAFETY: column j of the view is `nrows` contiguous values, borrowed with the view.
+    unsafe { std::slice::from_raw_parts(of.as_ptr().add(j * of.strides().1), of.nrows()) }
 }

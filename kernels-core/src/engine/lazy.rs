@@ -1,11 +1,14 @@
 //! Kernel matrices that are multiplied by and never stored.
 
-use nalgebra::{DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
-use super::parallel::{Shared, for_each_task, map_tasks};
+use super::{
+    gram::check_shape,
+    parallel::{Shared, for_each_task, map_tasks},
+};
 use crate::{
     Block, Error, Kernel, Operator, Points, Real, Vector, Workspace,
-    simd::{Simd, Work},
+    simd::{MAX_LANES, Simd, Work, load_some, store_some},
 };
 
 /// The Gram matrix of a data set as an operator that computes its entries whenever it is applied.
@@ -110,6 +113,7 @@ impl<'a, P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyGram<'a, P, K> {
                     let v = rhs.column(t);
                     P::Scalar::dispatch(Multiply {
                         tile,
+                        stride: rows.len(),
                         right: &v.as_slice()[cols.clone()],
                         left: if row == col { &[] } else { &v.as_slice()[rows.clone()] },
                         down: &mut down,
@@ -143,8 +147,8 @@ impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> Operator<P::Scalar> for LazyGram
         mut out: DMatrixViewMut<'_, P::Scalar>,
     ) -> Result<(), Error> {
         let (n, t) = (self.dim(), rhs.ncols());
-        super::gram::check_shape(rhs.shape(), (n, t))?;
-        super::gram::check_shape(out.shape(), (n, t))?;
+        check_shape(rhs.shape(), (n, t))?;
+        check_shape(out.shape(), (n, t))?;
         let tiles = n.div_ceil(self.tile);
         let groups = GROUPS.min(tiles);
         if groups * n * t * size_of::<P::Scalar>() > self.budget / 2 {
@@ -180,7 +184,7 @@ impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> Operator<P::Scalar> for LazyGram
 
     fn columns(&self, indices: &[usize], mut out: DMatrixViewMut<'_, P::Scalar>) -> Result<(), Error> {
         let n = self.dim();
-        super::gram::check_shape(out.shape(), (n, indices.len()))?;
+        crate::operator::check_columns(n, indices, out.shape())?;
         let mut ws = Workspace::new();
         for (to, &j) in indices.iter().enumerate() {
             let at = Block::within(self.xs, 0..n, j..j.saturating_add(1))?;
@@ -212,8 +216,8 @@ impl<'a, P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyCross<'a, P, K> {
         rhs: DMatrixView<'_, P::Scalar>,
         out: DMatrixViewMut<'_, P::Scalar>,
     ) -> Result<(), Error> {
-        super::gram::check_shape(rhs.shape(), (self.ys.len(), rhs.ncols()))?;
-        super::gram::check_shape(out.shape(), (self.xs.len(), rhs.ncols()))?;
+        check_shape(rhs.shape(), (self.ys.len(), rhs.ncols()))?;
+        check_shape(out.shape(), (self.xs.len(), rhs.ncols()))?;
         multiply_rows(self.kernel, self.ys, self.tile, rhs, out, |rows, cols| {
             Block::between(self.xs, rows, self.ys, cols)
         })
@@ -260,6 +264,7 @@ fn multiply_rows<'p, P: Points + ?Sized + 'p, K: Kernel<P> + ?Sized>(
                     let right = rhs.column(k);
                     P::Scalar::dispatch(Multiply {
                         tile,
+                        stride: rows.len(),
                         right: &right.as_slice()[cols.clone()],
                         left: &[],
                         down: &mut down,
@@ -274,9 +279,40 @@ fn multiply_rows<'p, P: Points + ?Sized + 'p, K: Kernel<P> + ?Sized>(
     Ok(())
 }
 
-/// `down` = tile · right and, where `left` is not empty, `across` = tileᵀ · left, in one pass over the tile.
+/// `out` = A `rhs` for a matrix in memory: each task a few rows of the result.
+pub(crate) fn multiply_dense<T: Real>(
+    a: &DMatrix<T>,
+    rhs: DMatrixView<'_, T>,
+    out: DMatrixViewMut<'_, T>,
+) -> Result<(), Error> {
+    let (n, t) = (a.nrows(), rhs.ncols());
+    check_shape(rhs.shape(), (a.ncols(), t))?;
+    check_shape(out.shape(), (n, t))?;
+    super::gram::for_each_rows(out, |rows, mut out, ws| {
+        let mut down = ws.take(rows.len());
+        for k in 0..t {
+            let right = rhs.column(k);
+            let tile = a.as_slice().get(rows.start..).unwrap_or_default();
+            T::dispatch(Multiply {
+                tile,
+                stride: n,
+                right: right.as_slice(),
+                left: &[],
+                down: &mut down,
+                across: &mut [],
+            });
+            out.column_mut(k).as_mut_slice().copy_from_slice(&down);
+        }
+        ws.give(down);
+    });
+    Ok(())
+}
+
+/// `down` = tile · right and, where `left` is not empty, `across` = tileᵀ · left, in one pass over the tile, whose columns are
+/// `stride` apart.
 struct Multiply<'a, T> {
     tile: &'a [T],
+    stride: usize,
     right: &'a [T],
     left: &'a [T],
     down: &'a mut [T],
@@ -289,32 +325,34 @@ impl<T: Real> Work<T> for Multiply<'_, T> {
     fn run<V: Vector<Scalar = T>>(self) {
         let rows = self.down.len();
         self.down.fill(T::default());
+        if rows == 0 {
+            return;
+        }
         let whole = rows / V::LANES * V::LANES;
-        for (j, (column, &x)) in self.tile.chunks_exact(rows).zip(self.right).enumerate() {
+        let (down, down_end) = self.down.split_at_mut(whole);
+        let (left, left_end) = self.left.split_at(whole.min(self.left.len()));
+        for (j, (column, &x)) in self.tile.chunks(self.stride).zip(self.right).enumerate() {
             let scale = V::broadcast(x);
-            let (body, tail) = column.split_at(whole);
-            let (down, down_tail) = self.down.split_at_mut(whole);
-            for (sum, &k) in down_tail.iter_mut().zip(tail) {
-                *sum += k * x;
-            }
-            if self.left.is_empty() {
-                for (sum, k) in down.chunks_exact_mut(V::LANES).zip(body.chunks_exact(V::LANES)) {
+            let (column, end) = column[..rows].split_at(whole);
+            // The end is filled up with zeros, so that a value does not depend on its place in the tile.
+            let k = load_some::<V>(end);
+            store_some(k.mul_add(scale, load_some(down_end)), down_end);
+            if left.is_empty() && left_end.is_empty() {
+                for (sum, k) in down.chunks_exact_mut(V::LANES).zip(column.chunks_exact(V::LANES)) {
                     V::load(k).mul_add(scale, V::load(sum)).store(sum);
                 }
                 continue;
             }
-            let (left, left_tail) = self.left.split_at(whole);
-            let mut dot = V::splat(0.0);
+            let mut dot = k * load_some(left_end);
             let sides = down.chunks_exact_mut(V::LANES).zip(left.chunks_exact(V::LANES));
-            for ((sum, left), k) in sides.zip(body.chunks_exact(V::LANES)) {
+            for ((sum, left), k) in sides.zip(column.chunks_exact(V::LANES)) {
                 let k = V::load(k);
                 k.mul_add(scale, V::load(sum)).store(sum);
                 dot = k.mul_add(V::load(left), dot);
             }
-            let mut lanes = [T::default(); crate::simd::MAX_LANES];
+            let mut lanes = [T::default(); MAX_LANES];
             dot.store(&mut lanes);
-            let tail = tail.iter().zip(left_tail).fold(T::default(), |sum, (&k, &l)| sum + k * l);
-            self.across[j] = lanes[..V::LANES].iter().fold(tail, |sum, &lane| sum + lane);
+            self.across[j] = lanes[..V::LANES].iter().fold(T::default(), |sum, &lane| sum + lane);
         }
     }
 }

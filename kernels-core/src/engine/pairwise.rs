@@ -496,8 +496,7 @@ impl<T: Real, D: Rule<T>> Rule<T> for Expansion<'_, T, D> {
         trusted
     }
 
-    // Rare, and large: kept out of the loop over cells.
-    #[cold]
+    #[inline(always)]
     fn repair<V: Vector<Scalar = T>, const C: usize>(
         &self,
         sides: &Sides<'_, T>,

@@ -18,6 +18,11 @@ pub(super) fn build<T: Real>(node: Node) -> Result<AnyKernel<T>, Error> {
         Kind::Product(nodes) => fold(column, nodes, |a, b| AnyKernel::new(a * b)),
         Kind::Scaled(scale, node) => Ok(AnyKernel::new(Scaled::new(scale, build::<T>(*node)?))),
         Kind::Call { name, operands, arguments } => {
+            if name == "center" {
+                let message = "`center` needs the data set whose mean it takes: it is not available from text; regressions have \
+                               an intercept instead";
+                return Err(syntax(column, message));
+            }
             let Some(family) = families().iter().find(|family| family.name == name) else {
                 return Err(unknown(column, "kernel", &name, families().iter().map(|family| family.name)));
             };
@@ -226,12 +231,12 @@ fn unknown(
     existing: impl Iterator<Item = &'static str> + Clone,
 ) -> Error {
     let near = existing.clone().min_by_key(|name| distance(name, given));
-    let near = near.filter(|name| distance(name, given) <= 1 + given.len() / 4);
+    let near = near.filter(|name| distance(name, given) <= 1 + given.len() / 3);
     let hint = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     let all: Vec<&str> = existing.collect();
     let all =
         if all.is_empty() { "there are none".to_owned() } else { format!("there are: {}", all.join(", ")) };
-    syntax(column, format!("unknown {what} `{given}`{hint} {all}"))
+    syntax(column, format!("unknown {what} `{given}`{hint}; {all}"))
 }
 
 /// Levenshtein's edit distance.

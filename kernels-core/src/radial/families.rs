@@ -299,6 +299,13 @@ impl Profile for HalfIntegerMatern {
     }
 }
 
+impl RationalQuadraticProfile {
+    /// The mixture parameter α.
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+}
+
 impl Profile for RationalQuadraticProfile {
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {

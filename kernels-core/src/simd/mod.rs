@@ -162,5 +162,27 @@ macro_rules! simd {
 simd!(f32, F32x8, F32x16);
 simd!(f64, F64x4, F64x8);
 
+/// The vector at the front of a slice, filled up with zeros.
+#[inline(always)]
+pub(crate) fn load_some<V: Vector>(from: &[V::Scalar]) -> V {
+    if from.len() >= V::LANES {
+        return V::load(from);
+    }
+    let mut lanes = [<V::Scalar as Default>::default(); MAX_LANES];
+    lanes[..from.len()].copy_from_slice(from);
+    V::load(&lanes)
+}
+
+/// Writes as many lanes as the slice has room for.
+#[inline(always)]
+pub(crate) fn store_some<V: Vector>(v: V, to: &mut [V::Scalar]) {
+    if to.len() >= V::LANES {
+        return v.store(to);
+    }
+    let mut lanes = [<V::Scalar as Default>::default(); MAX_LANES];
+    v.store(&mut lanes);
+    to.copy_from_slice(&lanes[..to.len()]);
+}
+
 #[cfg(test)]
 mod tests;

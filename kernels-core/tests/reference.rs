@@ -1,0 +1,115 @@
+//! Values and gradients of an independent implementation (mpmath with 40 digits); sources are in the files.
+
+use kernels_core::{AnyKernel, Describe, Rows, cross_gram, gram, gram_gradient};
+use nalgebra::DMatrix;
+use serde_json::Value;
+
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn matrix(v: &Value) -> DMatrix<f64> {
+    let rows: Vec<Vec<f64>> = v
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect())
+        .collect();
+    DMatrix::from_fn(rows.len(), rows[0].len(), |i, j| rows[i][j])
+}
+
+/// Names of the file with our text; Laplacian's γ is 1/ℓ.
+const KERNELS: [(&str, &str); 24] = [
+    ("rbf_iso", "rbf(length_scale=1.2)"),
+    ("rbf_ard", "rbf(length_scale=[0.7, 1.3, 2.1])"),
+    ("matern_0.5_ard", "matern(nu=0.5, length_scale=[0.7, 1.3, 2.1])"),
+    ("matern_1.5_ard", "matern(nu=1.5, length_scale=[0.7, 1.3, 2.1])"),
+    ("matern_2.5_ard", "matern(nu=2.5, length_scale=[0.7, 1.3, 2.1])"),
+    ("matern_3.5_ard", "matern(nu=3.5, length_scale=[0.7, 1.3, 2.1])"),
+    ("laplacian_l1", "laplacian(length_scale=2.5)"),
+    ("exponential_l2", "exponential(length_scale=1.2)"),
+    ("rational_quadratic_0.5", "rational_quadratic(alpha=0.5, length_scale=1.2)"),
+    ("rational_quadratic_2.0", "rational_quadratic(alpha=2, length_scale=1.2)"),
+    ("inverse_multiquadric", "inverse_multiquadric(c=0.9, beta=0.5)"),
+    ("inverse_multiquadric_beta1.5", "inverse_multiquadric(c=0.9, beta=1.5)"),
+    ("multiquadric_cpd1", "multiquadric(c=0.9, beta=0.5)"),
+    ("cauchy_iso", "cauchy(length_scale=1.2)"),
+    ("gamma_exponential_0.5", "gamma_exponential(gamma=0.5, length_scale=1.2)"),
+    ("gamma_exponential_1.0", "gamma_exponential(gamma=1, length_scale=1.2)"),
+    ("gamma_exponential_1.7", "gamma_exponential(gamma=1.7, length_scale=1.2)"),
+    ("periodic_product", "periodic(period=1.9, length_scale=1.2)"),
+    ("locally_periodic_product", "periodic(period=1.9, length_scale=1.2) * rbf(length_scale=1.5)"),
+    ("linear", "linear()"),
+    ("polynomial", "polynomial(degree=3, gamma=0.5, offset=1)"),
+    ("sigmoid", "sigmoid(gamma=0.3, offset=0.2)"),
+    ("cosine", "cosine()"),
+    ("cosine", "normalize(linear())"),
+];
+
+#[test]
+fn values() {
+    let file = read(include_str!("reference/static_kernels.json"));
+    let (x, y) = (matrix(&file["X"]), matrix(&file["Y"]));
+    let (xs, ys) = (Rows::new(&x), Rows::new(&y));
+    for (name, text) in KERNELS {
+        let r = &file["kernels"][name];
+        let kernel: AnyKernel<f64> = text.parse().unwrap();
+        let (within, between) = (gram(&kernel, &xs).unwrap(), cross_gram(&kernel, &xs, &ys).unwrap());
+        for (got, expected, points) in [(within, matrix(&r["K_xx"]), &x), (between, matrix(&r["K_xy"]), &y)] {
+            for j in 0..expected.ncols() {
+                for i in 0..expected.nrows() {
+                    let (g, e) = (got[(i, j)], expected[(i, j)]);
+                    // Rounding of the inputs' squares alone changes exp(−s/2) by s ε/2 relatively; inner products that
+                    // cancel are accurate against their terms, and underflow is to 0.
+                    let terms = x.row(i).norm() * points.row(j).norm();
+                    let conditioning =
+                        1.0 + e.abs().max(1e-300).ln().abs() + terms / e.abs().max(1e-3 * terms + 1e-300);
+                    let tolerance = 1e-14 * conditioning * e.abs() + 1e-300;
+                    assert!((g - e).abs() <= tolerance, "{name}[{i}, {j}]: got {g:e}, expected {e:e}");
+                }
+            }
+        }
+    }
+}
+
+/// Names of the file, our text, and which of our parameters theirs are.
+const GRADIENTS: [(&str, &str, &[usize]); 9] = [
+    ("rbf_ard", "1.4 * rbf(length_scale=[0.7, 1.3, 2.1])", &[0, 1, 2, 3]),
+    ("matern_1.5_ard", "1.4 * matern(nu=1.5, length_scale=[0.7, 1.3, 2.1])", &[0, 1, 2, 3]),
+    ("matern_2.5_ard", "1.4 * matern(nu=2.5, length_scale=[0.7, 1.3, 2.1])", &[0, 1, 2, 3]),
+    ("matern_0.5_iso", "1.4 * matern(nu=0.5, length_scale=1.2)", &[0, 1]),
+    ("rational_quadratic", "1.4 * rational_quadratic(alpha=1.7, length_scale=1.2)", &[0, 2, 1]),
+    ("periodic_product", "1.4 * periodic(period=1.9, length_scale=1.2)", &[0, 2, 1]),
+    ("gamma_exponential", "1.4 * gamma_exponential(gamma=1.3, length_scale=1.2)", &[0, 2, 1]),
+    ("polynomial3", "polynomial(degree=3, gamma=0.5, offset=1)", &[0, 1]),
+    ("inverse_multiquadric", "inverse_multiquadric(c=0.9, beta=0.5)", &[0, 1]),
+];
+
+#[test]
+fn gradients() {
+    let file = read(include_str!("reference/kernel_gradients.json"));
+    let xs = Rows::new(&matrix(&file["X"]));
+    for (name, text, order) in GRADIENTS {
+        let kernel: AnyKernel<f64> = text.parse().unwrap();
+        for (theirs, &ours) in order.iter().enumerate() {
+            let expected = matrix(&file["kernels"][name]["dK_dparam_xx"][theirs]);
+            let n = expected.nrows();
+            for j in 0..n {
+                for i in j..n {
+                    // A symmetric pair of unit weights picks out one derivative, twice.
+                    let mut weights = DMatrix::zeros(n, n);
+                    (weights[(i, j)], weights[(j, i)]) = (1.0, 1.0);
+                    let times = if i == j { 1.0 } else { 2.0 };
+                    let got = gram_gradient(&kernel, &xs, weights.as_view()).unwrap()[ours] / times;
+                    let e = expected[(i, j)];
+                    // The reference takes central differences with 40 digits.
+                    let param = &kernel.params()[ours].name;
+                    assert!(
+                        (got - e).abs() <= 1e-11 * (1.0 + e.abs()),
+                        "{name}, {param} at [{i}, {j}]: got {got:e}, expected {e:e}"
+                    );
+                }
+            }
+        }
+    }
+}
