@@ -6,8 +6,8 @@ use nalgebra::DMatrixView;
 
 use super::{Expr, build, parser};
 use crate::{
-    Block, Definiteness, Describe, Error, Kernel, Param, PositiveDefinite, Real, Rows, Tile, Workspace,
-    kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, Param, PositiveDefinite, Real, Rows,
+    Tile, Workspace, kernel_ops,
 };
 
 /// Any kernel on rows: read from text, from a file, or made of a typed kernel.
@@ -129,12 +129,16 @@ impl<T: Real> Kernel<Rows<T>> for AnyKernel<T> {
     ) {
         self.0.block_gradient(at, weights, gradient, ws);
     }
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        self.0.jet(x, y, jet)
+    }
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
         self.0.check(xs)
     }
 }
 
 impl<T: Real> PositiveDefinite for AnyKernel<T> {}
+impl<T: Real> Differentiable<T> for AnyKernel<T> {}
 kernel_ops! { impl[T: Real] AnyKernel<T>; }
 
 #[cfg(feature = "serde")]
