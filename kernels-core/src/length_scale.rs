@@ -28,6 +28,16 @@ impl LengthScale {
         }
     }
 
+    /// The value of a feature.
+    #[inline(always)]
+    pub(crate) fn of(&self, feature: usize) -> f64 {
+        match self {
+            Self::Isotropic(value) => *value,
+            // Kernels check the number of features before they meet points.
+            Self::PerFeature(values) => values.get(feature).copied().unwrap_or(f64::NAN),
+        }
+    }
+
     /// All values finite and positive, and at least one of them.
     pub(crate) fn validated(self) -> Result<Self, Error> {
         for &value in self.values() {

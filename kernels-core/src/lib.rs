@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algebra;
+mod bessel;
 mod compose;
 mod cosine;
 #[cfg(feature = "dense")]
@@ -25,6 +26,7 @@ mod profile;
 mod progress;
 mod radial;
 mod real;
+mod separable;
 mod simd;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -52,5 +54,6 @@ pub use profile::Profile;
 pub use progress::Progress;
 pub use radial::*;
 pub use real::Real;
+pub use separable::*;
 pub use simd::Vector;
 pub use workspace::Workspace;

@@ -4,6 +4,7 @@
 //! registers and applies the profile there. `gram` cuts whole matrices into blocks. `lazy` multiplies by a matrix
 //! that is never stored.
 
+mod coordinates;
 mod gradient;
 mod gram;
 mod lazy;
@@ -11,6 +12,7 @@ mod pack;
 mod pairwise;
 mod parallel;
 
+pub(crate) use coordinates::{Pairing, diagonal_pairs, eval_pair, fill_pairs};
 pub use gradient::gram_gradient;
 pub(crate) use gradient::{length_gradient, shape_gradient};
 pub(crate) use gram::{allocate, check_shape, for_each_rows};

@@ -1,16 +1,23 @@
 //! Radial kernels: k(x, y) = φ(s) of the squared scaled distance s = Σ ((xᵢ − yᵢ) / ℓᵢ)².
 
+mod conditional;
 mod families;
+mod matern;
 
 use std::ops::Range;
 
 use nalgebra::DMatrixView;
 
-pub use families::{
-    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, HalfIntegerMatern,
-    InverseMultiquadric, InverseMultiquadricProfile, Matern, Multiquadric, MultiquadricProfile,
-    PoweredExponential, RationalQuadratic, RationalQuadraticProfile, Rbf,
+pub use conditional::{
+    LogDistance, LogProfile, Polyharmonic, PolyharmonicProfile, PowerDistance, PowerProfile,
 };
+pub use families::{
+    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, InverseMultiquadric,
+    InverseMultiquadricProfile, Multiquadric, MultiquadricProfile, PoweredExponential, RationalQuadratic,
+    RationalQuadraticProfile, Rbf,
+};
+
+pub use matern::{Matern, MaternProfile};
 
 use crate::{
     Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Profile,
