@@ -7,6 +7,7 @@ mod cosine;
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
 pub mod dense;
+mod derivative;
 mod describe;
 mod dot;
 mod engine;
@@ -33,6 +34,7 @@ mod workspace;
 pub use algebra::{Product, Scaled, Sum, Term};
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
 pub use cosine::Cosine;
+pub use derivative::{Differentiable, Jet};
 pub use describe::{Describe, Param, Transform};
 pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
