@@ -70,6 +70,16 @@ pub enum Error {
         /// What was given.
         given: crate::Definiteness,
     },
+    /// Points on which polynomials of an order's degree are not unique.
+    #[error(
+        "the {points} points do not determine polynomials of degree {}: they lie on the zeros of one (on a line, say)", order - 1
+    )]
+    Unisolvent {
+        /// The order m; polynomials have degrees below it.
+        order: usize,
+        /// Number of points.
+        points: usize,
+    },
     /// A kernel without derivatives by its input was given where they are needed.
     #[error(
         "the kernel has no derivatives of order {order} by its input; use a smooth family (rbf, matern of nu 2.5, …)"

@@ -2,8 +2,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algebra;
+mod anova;
 mod bessel;
+mod centered;
 mod compose;
+mod conditional;
 mod cosine;
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
@@ -16,10 +19,13 @@ mod error;
 mod expr;
 mod features;
 mod kernel;
+mod kerple;
 mod laplacian;
 mod length_scale;
+mod mahalanobis;
 mod noise;
 mod operator;
+mod paired;
 mod periodic;
 mod points;
 mod profile;
@@ -28,13 +34,20 @@ mod radial;
 mod real;
 mod separable;
 mod simd;
+mod spectral_mixture;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod workspace;
+mod zonal;
 
 pub use algebra::{Product, Scaled, Sum, Term};
+pub use anova::Anova;
+pub use centered::Centered;
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
+#[cfg(feature = "dense")]
+pub use conditional::constant_shift;
+pub use conditional::{Anchored, EnergyDistance, Polynomials};
 pub use cosine::Cosine;
 pub use derivative::{Differentiable, Jet};
 pub use describe::{Describe, Param, Transform};
@@ -46,10 +59,13 @@ pub use expr::{
 };
 pub use features::{FeatureMap, RandomFourier, Spectral, features};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
+pub use kerple::{Bias, alibi_slopes};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
+pub use mahalanobis::Mahalanobis;
 pub use noise::{Constant, White};
 pub use operator::{Dense, Operator, ScaledOperator, Shifted, SumOperator};
+pub use paired::{ArcCosine, ArcSine, MinMax, Tanimoto};
 pub use periodic::Periodic;
 pub use points::{Points, Rows};
 pub use profile::Profile;
@@ -58,4 +74,6 @@ pub use radial::*;
 pub use real::Real;
 pub use separable::*;
 pub use simd::Vector;
+pub use spectral_mixture::SpectralMixture;
 pub use workspace::Workspace;
+pub use zonal::*;

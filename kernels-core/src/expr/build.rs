@@ -2,7 +2,7 @@
 
 use super::{
     any::{AnyKernel, DynKernel},
-    families,
+    catalogue, families,
     parser::{Given, Spanned, syntax},
     vocabulary::{Arguments, Readable, Vocabulary, number_of, unknown},
 };
@@ -17,7 +17,7 @@ macro_rules! readable {
     ($($scalar:ty: $build:ident;)*) => {$(
         impl Readable for Rows<$scalar> {
             fn vocabulary() -> Vocabulary<Self> {
-                families::on_rows().iter().fold(Vocabulary::new(), |all, family| all.with(family, $build))
+                families::on_rows().fold(Vocabulary::new(), |all, family| all.with(family, $build))
             }
         }
 
@@ -94,7 +94,7 @@ fn rows<T: Real>(given: &mut Arguments<'_, Rows<T>>) -> Result<AnyKernel<T>, Err
             let transformation = transformation(given)?;
             Ok(AnyKernel::new(Warped::new(kernel, transformation, features(given)?)))
         }
-        other => Err(given.error(format!("`{other}` cannot be built from text"))),
+        _ => catalogue::rows(given),
     }
 }
 

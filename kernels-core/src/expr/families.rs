@@ -28,18 +28,18 @@ pub struct Parameter {
     pub meaning: &'static str,
 }
 
-const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
+pub(super) const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
     Parameter { name, default, meaning }
 }
 
-const PD: &str = "positive definite";
-const INNER: &str = "that of the kernel inside";
-const LENGTH: Parameter =
+pub(super) const PD: &str = "positive definite";
+pub(super) const INNER: &str = "that of the kernel inside";
+pub(super) const LENGTH: Parameter =
     p("length_scale", "1", "unit of distance, above 0: a number, or a list with one value a feature");
 
 /// The families of kernels on rows, in the order of the documentation.
-pub(super) fn on_rows() -> &'static [Family] {
-    &FAMILIES
+pub(super) fn on_rows() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().chain(&super::catalogue::FAMILIES)
 }
 
 static FAMILIES: [Family; 15] = [
@@ -53,10 +53,13 @@ static FAMILIES: [Family; 15] = [
     },
     Family {
         name: "matern",
-        summary: "Matérn of half-integer smoothness, unit variance",
+        summary: "Matérn of any smoothness, unit variance",
         formula: "(1 + z + z²/3) exp(-z) for nu=2.5, z = √(2 nu s)",
         of_kernel: false,
-        parameters: &[p("nu", "2.5", "smoothness: 0.5, 1.5, 2.5, …, 20.5"), LENGTH],
+        parameters: &[
+            p("nu", "2.5", "smoothness, above 0, at most 100; half-integers up to 20.5 are fastest"),
+            LENGTH,
+        ],
         definiteness: PD,
     },
     Family {
