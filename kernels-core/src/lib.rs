@@ -35,6 +35,7 @@ mod real;
 mod separable;
 mod simd;
 mod spectral_mixture;
+mod sparse;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -75,5 +76,6 @@ pub use real::Real;
 pub use separable::*;
 pub use simd::Vector;
 pub use spectral_mixture::SpectralMixture;
+pub use sparse::Sparse;
 pub use workspace::Workspace;
 pub use zonal::*;
