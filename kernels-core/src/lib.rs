@@ -38,7 +38,7 @@ pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
 pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
-pub use features::{FeatureMap, RandomFourier, Spectral, features};
+pub use features::{FeatureMap, RandomFourier, Spectral, SpectralQuantile, StructuredFourier, features};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;

@@ -10,6 +10,7 @@ mod lazy;
 mod pack;
 mod pairwise;
 mod parallel;
+mod project;
 
 pub use gradient::gram_gradient;
 pub(crate) use gradient::{length_gradient, shape_gradient};
@@ -18,3 +19,5 @@ pub use gram::{cross_gram, cross_gram_into, gram, gram_into};
 pub(crate) use lazy::multiply_dense;
 pub use lazy::{LazyCross, LazyGram};
 pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal};
+pub(crate) use parallel::map_tasks;
+pub(crate) use project::{Waves, project};
