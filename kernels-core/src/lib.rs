@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algebra;
+mod compact;
 mod compose;
 mod cosine;
 #[cfg(feature = "dense")]
@@ -15,7 +16,9 @@ mod expr;
 mod features;
 mod kernel;
 mod laplacian;
+pub mod measures;
 mod length_scale;
+mod neighbours;
 mod noise;
 mod operator;
 mod periodic;
@@ -25,12 +28,14 @@ mod progress;
 mod radial;
 mod real;
 mod simd;
+pub mod structured;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod workspace;
 
 pub use algebra::{Product, Scaled, Sum, Term};
+pub use compact::{BSpline, CompactProfile, Wendland};
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
 pub use cosine::Cosine;
 pub use describe::{Describe, Param, Transform};
@@ -42,6 +47,7 @@ pub use features::{FeatureMap, RandomFourier, Spectral, SpectralQuantile, Struct
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
+pub use neighbours::{sparse_cross_gram, sparse_gram};
 pub use noise::{Constant, White};
 pub use operator::{Dense, Operator, ScaledOperator, Shifted, SumOperator};
 pub use periodic::Periodic;

@@ -6,8 +6,8 @@ use nalgebra::DMatrixView;
 
 use super::{Expr, build, parser};
 use crate::{
-    Block, Definiteness, Describe, Error, Kernel, Param, PositiveDefinite, Real, Rows, Tile, Workspace,
-    kernel_ops,
+    Block, Definiteness, Describe, Error, Kernel, LengthScale, Param, PositiveDefinite, Real, Rows, Tile,
+    Workspace, kernel_ops,
 };
 
 /// Any kernel on rows: read from text, from a file, or made of a typed kernel.
@@ -104,6 +104,9 @@ impl<T: Real> Describe for AnyKernel<T> {
     }
     fn definiteness(&self) -> Definiteness {
         self.0.definiteness()
+    }
+    fn support(&self) -> Option<LengthScale> {
+        self.0.support()
     }
     fn expression(&self) -> Option<Expr> {
         self.0.expression()

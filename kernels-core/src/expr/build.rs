@@ -6,7 +6,7 @@ use super::{
     parser::{Given, Kind, Node, Spanned, syntax},
 };
 use crate::{
-    Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric, Laplacian,
+    BSpline, Wendland, Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric, Laplacian,
     LengthScale, Linear, Matern, Multiquadric, Normalized, Periodic, Polynomial, Power, RationalQuadratic,
     Rbf, Real, Scaled, Sigmoid, Transformation, Warped, White,
 };
@@ -85,6 +85,22 @@ fn call<T: Real>(mut given: Arguments) -> Result<AnyKernel<T>, Error> {
             Sigmoid::new(gamma, given.number("offset", 0.0)?).map(AnyKernel::new)
         }
         "cosine" => Ok(AnyKernel::new(Cosine::new())),
+        "wendland" => {
+            let smoothness = given.number("smoothness", 1.0)?;
+            let dim = given.count("dim", 3)?;
+            Wendland::of(smoothness, dim as usize, given.scale("support")?).map(AnyKernel::new)
+        }
+        "askey" => {
+            let (power, dim) = (given.number("power", 2.0)?, given.count("dim", 3)?);
+            Wendland::askey(power, dim as usize, given.scale("support")?).map(AnyKernel::new)
+        }
+        "spherical" => Wendland::spherical(given.scale("support")?).map(AnyKernel::new),
+        "bspline" => {
+            let (order, peak) = (given.count("order", 4)?, given.number("peak", 1.0)?);
+            BSpline::new(order as usize, given.length_scale()?)
+                .and_then(|k| k.with_peak(peak))
+                .map(AnyKernel::new)
+        }
         "white" => White::new(given.number("variance", 1.0)?).map(AnyKernel::new),
         "constant" => Constant::new(given.number("value", 1.0)?).map(AnyKernel::new),
         "normalize" => Ok(AnyKernel::new(Normalized::new(k()?))),
@@ -153,16 +169,20 @@ impl Arguments {
     }
 
     fn length_scale(&mut self) -> Result<LengthScale, Error> {
-        match self.take("length_scale") {
+        self.scale("length_scale")
+    }
+
+    fn scale(&mut self, name: &str) -> Result<LengthScale, Error> {
+        match self.take(name) {
             None => Ok(1.0.into()),
             Some(Spanned { value: Given::Number(number), .. }) => Ok(number.into()),
             Some(Spanned { value: Given::List(items), .. }) => Ok(items
                 .into_iter()
-                .map(|item| number_of(item, "length_scale"))
+                .map(|item| number_of(item, name))
                 .collect::<Result<Vec<_>, _>>()?
                 .into()),
             Some(other) => {
-                Err(syntax(other.column, "`length_scale` must be a number, or a list with one a feature"))
+                Err(syntax(other.column, format!("`{name}` must be a number, or a list with one a feature")))
             }
         }
     }
