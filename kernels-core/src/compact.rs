@@ -6,7 +6,7 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, LengthScale, Param, PositiveDefinite, Profile, Radial,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, PositiveDefinite, Profile, Radial,
     Points, Real, Rows, Value, Vector, Workspace,
     describe::{expect_count, positive},
     kernel_ops,
@@ -37,6 +37,7 @@ pub struct CompactProfile {
     dim: usize,
     value: Piece,
     slope: Slope,
+    curvature: Slope,
 }
 
 /// What the text form calls it.
@@ -54,13 +55,42 @@ struct Piece {
     polynomial: Vec<f64>,
 }
 
-/// dφ/ds.
+/// A derivative by s.
 #[derive(Clone, Debug, PartialEq)]
 enum Slope {
     /// A piece.
     Smooth(Piece),
-    /// A piece over r: infinite at 0, where it is 0 by convention.
-    Pointed(Piece),
+    /// A piece over this power of r: infinite at 0, where it is 0 by convention.
+    Pointed(Piece, u32),
+}
+
+impl Slope {
+    /// Of a first exponent l and a factor: the second derivative of (1−r)ˡ, l/4 (1−r)ˡ⁻² (1 + (l−2)r) / r³.
+    fn of_cone(l: u32, factor: f64) -> Self {
+        let f = 0.25 * f64::from(l) * factor;
+        let piece = match l {
+            1 => Piece { power: 0, polynomial: vec![f] },
+            _ => Piece { power: l - 2, polynomial: vec![f, f * f64::from(l - 2)] },
+        };
+        Self::Pointed(piece, 3)
+    }
+
+    #[inline(always)]
+    fn at<V: Vector>(&self, r: V) -> V {
+        match self {
+            Self::Smooth(piece) => piece.at(r),
+            Self::Pointed(piece, power) => {
+                let zero = V::splat(0.0);
+                let mut value = piece.at(r);
+                for _ in 0..*power {
+                    value = value / r;
+                }
+                let inside = zero.select_lt(r, value, zero * r);
+                // Past the support a power of 0 of 1 − r would be 1.
+                V::splat(1.0).select_lt(r, zero, inside)
+            }
+        }
+    }
 }
 
 impl Piece {
@@ -114,17 +144,19 @@ impl Wendland {
         }
         let k = smoothness as u32;
         let l = (valid_dim(dim)? / 2) as u32 + k + 1;
-        let slope = match k {
-            0 => Slope::Pointed(Piece::wendland(0, l - 1, -0.5 * f64::from(l))),
-            // φ′(r)/r is the next rougher function with the same l, by the definition as an integral, times φ″(0).
-            _ => {
-                let factor = f64::from((l + 2 * k - 1) * (l + 2 * k)) / f64::from(2 * k - 1);
-                Slope::Smooth(Piece::wendland(k - 1, l, -0.5 * factor))
-            }
+        // φ′(r)/r is the next rougher function with the same l, by the definition as an integral, times φ″(0).
+        let factor = |k: u32| -0.5 * f64::from((l + 2 * k - 1) * (l + 2 * k)) / f64::from(2 * k - 1);
+        let pointed = |factor: f64| Slope::Pointed(Piece::wendland(0, l - 1, -0.5 * f64::from(l) * factor), 1);
+        let (slope, curvature) = match k {
+            0 => (pointed(1.0), Slope::of_cone(l, 1.0)),
+            1 => (Slope::Smooth(Piece::wendland(0, l, factor(1))), pointed(factor(1))),
+            _ => (
+                Slope::Smooth(Piece::wendland(k - 1, l, factor(k))),
+                Slope::Smooth(Piece::wendland(k - 2, l, factor(k) * factor(k - 1))),
+            ),
         };
-        let profile =
-            CompactProfile { shape: Shape::Wendland { smoothness: k }, dim, value: Piece::wendland(k, l, 1.0), slope };
-        Self::with_profile(profile, support)
+        let (shape, value) = (Shape::Wendland { smoothness: k }, Piece::wendland(k, l, 1.0));
+        Self::with_profile(CompactProfile { shape, dim, value, slope, curvature }, support)
     }
 
     /// Askey's (1−r)₊ᵖ, positive definite for integers p > `dim`/2.
@@ -141,7 +173,8 @@ impl Wendland {
             shape: Shape::Askey { power },
             dim,
             value: Piece::wendland(0, power, 1.0),
-            slope: Slope::Pointed(Piece::wendland(0, power - 1, -0.5 * f64::from(power))),
+            slope: Slope::Pointed(Piece::wendland(0, power - 1, -0.5 * f64::from(power)), 1),
+            curvature: Slope::of_cone(power, 1.0),
         };
         Self::with_profile(profile, support)
     }
@@ -156,7 +189,8 @@ impl Wendland {
             dim: 3,
             value: Piece { power: 2, polynomial: vec![1.0, 0.5] },
             // (−3/2 + 3r²/2) / (2r).
-            slope: Slope::Pointed(Piece { power: 1, polynomial: vec![-0.75, -0.75] }),
+            slope: Slope::Pointed(Piece { power: 1, polynomial: vec![-0.75, -0.75] }, 1),
+            curvature: Slope::Pointed(Piece { power: 0, polynomial: vec![0.375, 0.0, 0.375] }, 3),
         };
         Self::with_profile(profile, support)
     }
@@ -181,14 +215,11 @@ impl Profile for CompactProfile {
     }
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
-        let r = s.sqrt();
-        match &self.slope {
-            Slope::Smooth(piece) => piece.at(r),
-            Slope::Pointed(piece) => {
-                let zero = V::splat(0.0);
-                zero.select_lt(r, piece.at(r) / r, zero * r)
-            }
-        }
+        self.slope.at(s.sqrt())
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        self.curvature.at(s.sqrt())
     }
     fn support(&self) -> Option<f64> {
         Some(1.0)
@@ -269,30 +300,15 @@ impl BSpline {
         lengths[i.min(lengths.len() - 1)]
     }
 
-    /// One factor and its derivative by u = (xᵢ − yᵢ)/ℓᵢ.
-    fn factor(&self, u: f64) -> (f64, f64) {
-        let scale = self.peak / cardinal(self.order, 0.0);
-        (scale * cardinal(self.order, u), scale * cardinal_slope(self.order, u))
-    }
-
-    /// Overwrites `out`, of length d, with ∂k/∂x; 0 where the kernel has a corner.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the lengths differ.
-    pub fn gradient<T: Real>(&self, x: &[T], y: &[T], out: &mut [T]) -> Result<(), Error> {
-        for given in [y.len(), out.len()] {
-            if given != x.len() {
-                return Err(Error::Shape { what: "length of a point", expected: x.len(), given });
-            }
-        }
-        let factors: Vec<(f64, f64)> = (0..x.len())
-            .map(|i| self.factor((x[i] - y[i]).to_f64() / self.length(i)))
-            .collect();
-        for (i, out) in out.iter_mut().enumerate() {
-            let others: f64 = factors.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, f)| f.0).product();
-            *out = T::of(others * factors[i].1 / self.length(i));
-        }
-        Ok(())
+    /// One factor with its first two derivatives by u = (xᵢ − yᵢ)/ℓᵢ, 0 where there is a corner.
+    fn factor(&self, u: f64) -> [f64; 3] {
+        let (n, scale) = (self.order, self.peak / cardinal(self.order, 0.0));
+        // Differences of the spline of order n − 2.
+        let curvature = match n {
+            2 => 0.0 * u,
+            _ => cardinal(n - 2, u + 1.0) - 2.0 * cardinal(n - 2, u) + cardinal(n - 2, u - 1.0),
+        };
+        [cardinal(n, u), cardinal_slope(n, u), curvature].map(|v| scale * v)
     }
 }
 
@@ -378,7 +394,7 @@ impl<T: Real> Kernel<Rows<T>> for BSpline {
                 factors.clear();
                 factors.extend((0..x.len()).map(|k| {
                     let u = (x[k] - y[k]).to_f64() / self.length(k);
-                    let (value, slope) = self.factor(u);
+                    let [value, slope, _] = self.factor(u);
                     (value, -slope * u / self.length(k))
                 }));
                 for k in 0..x.len() {
@@ -390,9 +406,29 @@ impl<T: Real> Kernel<Rows<T>> for BSpline {
         }
     }
 
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let factors: Vec<[f64; 3]> = (0..x.len())
+            .map(|i| {
+                let l = self.length(i);
+                let [value, slope, curvature] = self.factor((x[i] - y[i]).to_f64() / l);
+                [value, slope / l, curvature / (l * l)]
+            })
+            .collect();
+        // The product with the derivatives of these orders in the places of features i and j.
+        let product = |i: usize, j: usize, orders: (usize, usize)| {
+            let order = |k: usize| if k == i { orders.0 } else if k == j { orders.1 } else { 0 };
+            T::of(factors.iter().enumerate().map(|(k, f)| f[order(k)]).product())
+        };
+        let none = usize::MAX;
+        let second = |i: usize, j: usize| if i == j { product(i, none, (2, 0)) } else { product(i, j, (1, 1)) };
+        jet.set_stationary(product(none, none, (0, 0)), |i| product(i, none, (1, 0)), second);
+        true
+    }
+
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
         self.length_scale.check(xs.dim())
     }
 }
 
+impl<T: Real> Differentiable<T> for BSpline {}
 kernel_ops! { impl[] BSpline; }

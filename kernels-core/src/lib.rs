@@ -8,6 +8,7 @@ mod cosine;
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
 pub mod dense;
+mod derivative;
 mod describe;
 mod dot;
 mod engine;
@@ -20,6 +21,7 @@ pub mod measures;
 mod length_scale;
 mod neighbours;
 mod noise;
+pub mod structured;
 mod operator;
 mod periodic;
 mod points;
@@ -28,7 +30,7 @@ mod progress;
 mod radial;
 mod real;
 mod simd;
-pub mod structured;
+mod sparse;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -38,12 +40,22 @@ pub use algebra::{Product, Scaled, Sum, Term};
 pub use compact::{BSpline, CompactProfile, Wendland};
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
 pub use cosine::Cosine;
+pub use derivative::{Differentiable, Jet};
 pub use describe::{Describe, Param, Transform};
 pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
-pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
-pub use features::{FeatureMap, RandomFourier, Spectral, SpectralQuantile, StructuredFourier, features};
+pub use expr::{
+    AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
+};
+pub use features::{
+    FeatureMap, GegenbauerFeatures, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral, SpectralQuantile,
+    StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention, features,
+    linear_attention, sphere_eigenvalues,
+};
+#[cfg(feature = "dense")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
+pub use features::{FeatureReport, NystromFeatures};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
@@ -57,4 +69,5 @@ pub use progress::Progress;
 pub use radial::*;
 pub use real::Real;
 pub use simd::Vector;
+pub use sparse::Sparse;
 pub use workspace::Workspace;

@@ -34,23 +34,17 @@ const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> 
 
 const PD: &str = "positive definite";
 const INNER: &str = "that of the kernel inside";
+const SUPPORT: Parameter =
+    p("support", "1", "distance from which on the kernel is 0: a number, or a list with one value a feature");
 const LENGTH: Parameter =
     p("length_scale", "1", "unit of distance, above 0: a number, or a list with one value a feature");
 
-const SUPPORT: Parameter =
-    p("support", "1", "distance from which on the kernel is 0: a number, or a list with one value a feature");
-
-/// All families that can be named in an expression, in the order of the documentation.
-///
-/// ```
-/// let matern = kernels_core::families().iter().find(|f| f.name == "matern").expect("there is one");
-/// assert_eq!(matern.parameters[0].default, "2.5");
-/// ```
-pub fn families() -> &'static [Family] {
+/// The families of kernels on rows, in the order of the documentation.
+pub(super) fn on_rows() -> &'static [Family] {
     &FAMILIES
 }
 
-static FAMILIES: [Family; 24] = [
+static FAMILIES: [Family; 19] = [
     Family {
         name: "rbf",
         summary: "Gaussian, squared exponential",
@@ -215,6 +209,29 @@ static FAMILIES: [Family; 24] = [
         definiteness: "positive definite for even order, indefinite for odd",
     },
     Family {
+        name: "warp",
+        summary: "kernel of transformed, or of chosen, features",
+        formula: "k(ψ(x), ψ(y))",
+        of_kernel: true,
+        parameters: &[
+            p(
+                "transform",
+                "identity",
+                "identity, log1p (sign(x) ln(1+|x|)), asinh, sqrt (sign(x) √|x|) or unit (row over its norm)",
+            ),
+            p("features", "all", "list of feature indices from 0"),
+        ],
+        definiteness: INNER,
+    },
+];
+
+/// The families for all kinds of points.
+pub(super) fn common() -> &'static [Family] {
+    &COMMON
+}
+
+static COMMON: [Family; 5] = [
+    Family {
         name: "white",
         summary: "noise: only where the same row of one data set meets itself",
         formula: "variance · δ",
@@ -236,21 +253,6 @@ static FAMILIES: [Family; 24] = [
         formula: "k(x,y)/√(k(x,x) k(y,y))",
         of_kernel: true,
         parameters: &[],
-        definiteness: INNER,
-    },
-    Family {
-        name: "warp",
-        summary: "kernel of transformed, or of chosen, features",
-        formula: "k(ψ(x), ψ(y))",
-        of_kernel: true,
-        parameters: &[
-            p(
-                "transform",
-                "identity",
-                "identity, log1p (sign(x) ln(1+|x|)), asinh, sqrt (sign(x) √|x|) or unit (row over its norm)",
-            ),
-            p("features", "all", "list of feature indices from 0"),
-        ],
         definiteness: INNER,
     },
     Family {

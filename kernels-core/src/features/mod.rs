@@ -1,10 +1,21 @@
 //! Points to rows of a matrix whose inner products are, or estimate, a kernel.
 
+mod attention;
+mod binning;
 mod fourier;
 mod hadamard;
 mod low_discrepancy;
+#[cfg(feature = "dense")]
+mod nystrom;
 mod orthogonal;
+#[cfg(feature = "dense")]
+mod report;
+mod sketch;
+mod softmax;
 mod spectral;
+mod sphere;
+mod taylor;
+mod universal;
 
 use std::ops::Range;
 
@@ -15,9 +26,20 @@ use crate::{
     engine::{allocate, for_each_rows},
 };
 
+pub use attention::{exact_attention, linear_attention};
+pub use binning::RandomBinning;
 pub use fourier::RandomFourier;
 pub use hadamard::StructuredFourier;
+#[cfg(feature = "dense")]
+pub use nystrom::NystromFeatures;
+#[cfg(feature = "dense")]
+pub use report::FeatureReport;
+pub use sketch::TensorSketch;
+pub use softmax::SoftmaxFeatures;
 pub use spectral::{Spectral, SpectralQuantile};
+pub use sphere::{GegenbauerFeatures, sphere_eigenvalues};
+pub use taylor::TaylorFeatures;
+pub use universal::UniversalFeatures;
 
 /// A map φ of points to vectors: k(x, y) = ⟨φ(x), φ(y)⟩ exactly, or on average over the map's randomness.
 pub trait FeatureMap<P: Points + ?Sized>: Send + Sync {

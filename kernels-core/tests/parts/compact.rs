@@ -1,5 +1,5 @@
 use kernels_core::{
-    AnyKernel, BSpline, Definiteness, Describe, Error, Kernel, Matern, Points, Rbf, Rows, Wendland, White,
+    AnyKernel, BSpline, Definiteness, Describe, Differentiable, Error, Kernel, Matern, Points, Rbf, Rows, Wendland, White,
     check_kernel, gram, sparse_cross_gram, sparse_gram,
     testing::{rows, tame_rows},
 };
