@@ -5,6 +5,7 @@ mod algebra;
 mod anova;
 mod bessel;
 mod centered;
+mod compact;
 mod compose;
 mod conditional;
 mod cosine;
@@ -23,6 +24,8 @@ mod kerple;
 mod laplacian;
 mod length_scale;
 mod mahalanobis;
+pub mod measures;
+mod neighbours;
 mod noise;
 mod operator;
 mod paired;
@@ -34,8 +37,9 @@ mod radial;
 mod real;
 mod separable;
 mod simd;
-mod spectral_mixture;
 mod sparse;
+mod spectral_mixture;
+pub mod structured;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -45,6 +49,7 @@ mod zonal;
 pub use algebra::{Product, Scaled, Sum, Term};
 pub use anova::Anova;
 pub use centered::Centered;
+pub use compact::{BSpline, CompactProfile, Wendland};
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
 #[cfg(feature = "dense")]
 pub use conditional::constant_shift;
@@ -58,12 +63,20 @@ pub use error::Error;
 pub use expr::{
     AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
 };
-pub use features::{FeatureMap, RandomFourier, Spectral, features};
+pub use features::{
+    FeatureMap, GegenbauerFeatures, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral,
+    SpectralQuantile, StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention,
+    features, linear_attention, sphere_eigenvalues,
+};
+#[cfg(feature = "dense")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
+pub use features::{FeatureReport, NystromFeatures};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use kerple::{Bias, alibi_slopes};
 pub use laplacian::Laplacian;
 pub use length_scale::LengthScale;
 pub use mahalanobis::Mahalanobis;
+pub use neighbours::{sparse_cross_gram, sparse_gram};
 pub use noise::{Constant, White};
 pub use operator::{Dense, Operator, ScaledOperator, Shifted, SumOperator};
 pub use paired::{ArcCosine, ArcSine, MinMax, Tanimoto};
@@ -75,7 +88,7 @@ pub use radial::*;
 pub use real::Real;
 pub use separable::*;
 pub use simd::Vector;
-pub use spectral_mixture::SpectralMixture;
 pub use sparse::Sparse;
+pub use spectral_mixture::SpectralMixture;
 pub use workspace::Workspace;
 pub use zonal::*;
