@@ -24,6 +24,7 @@ mod profile;
 mod progress;
 mod radial;
 mod real;
+mod sequence;
 mod simd;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -50,5 +51,6 @@ pub use profile::Profile;
 pub use progress::Progress;
 pub use radial::*;
 pub use real::Real;
+pub use sequence::*;
 pub use simd::Vector;
 pub use workspace::Workspace;
