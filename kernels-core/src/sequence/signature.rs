@@ -10,7 +10,7 @@ use super::{
     truncated::Truncation,
 };
 use crate::{
-    Block, Definiteness, Describe, Error, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile,
+    Block, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile,
     Workspace, describe::positive, kernel_ops,
 };
 
@@ -222,6 +222,11 @@ impl<S> Signature<S> {
         self.normalization
     }
 
+    /// Whether time, and lead and lag, are added.
+    pub(super) fn transforms(&self) -> (bool, bool) {
+        (self.time, self.lead_lag)
+    }
+
     /// Whether cells have second differences of the lift, not its values.
     pub(super) fn has_differences(&self) -> bool {
         self.differences
@@ -293,6 +298,9 @@ impl<S: Describe> Describe for Signature<S> {
     }
     fn definiteness(&self) -> Definiteness {
         Definiteness::Positive
+    }
+    fn expression(&self) -> Option<Expr> {
+        super::text::signature(self)
     }
 }
 
