@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     Path, Paths, ScaledValue,
     cells::{Pair, Plan, Source, Strips, values},
-    grid::{ByRecurrence, Recurrence},
+    grid::{Grid, Recurrence},
     lift::Lift,
     signature::{entries, place, used},
 };
@@ -91,7 +91,7 @@ impl GlobalAlignment {
                 weight: ScaledValue::ONE,
             })
             .collect();
-        let mut sums = values(&Source::Lifted(&weighted), &pairs, ByRecurrence(Recurrence::Alignment));
+        let mut sums = values(&Source::Lifted(&weighted), &pairs, Grid::new(Recurrence::Alignment));
         for (sum, pair) in sums.iter_mut().zip(&pairs) {
             // A row of the table had more than the range of f64 from end to end: logarithms have no range.
             if sum.sign().abs() < 0.5 {

@@ -129,19 +129,12 @@ impl<'a> Cells<'a> {
     }
 
     /// The numbers of row `i`: `[col * width + lane]`.
-    #[inline(always)]
-    pub(super) fn row<V: Vector<Scalar = f64>>(&mut self, i: usize) -> &[f64] {
+    pub(super) fn row(&mut self, i: usize) -> &[f64] {
         match self.source {
             Source::Linear(xs, _) => {
-                match xs.dim {
-                    1 => self.products::<V, 1>(i),
-                    2 => self.products::<V, 2>(i),
-                    3 => self.products::<V, 3>(i),
-                    4 => self.products::<V, 4>(i),
-                    5 => self.products::<V, 5>(i),
-                    6 => self.products::<V, 6>(i),
-                    dim => self.many_products::<V>(i, dim),
-                }
+                let size = xs.dim * self.width;
+                let dx = &self.dx[i * size..(i + 1) * size];
+                f64::dispatch(Products { dim: xs.dim, dx, dy: &self.dy, out: &mut self.row });
                 &self.row
             }
             Source::Lifted(strips) => {
@@ -152,40 +145,6 @@ impl<'a> Cells<'a> {
                 let start = (i - self.strip.start) * size;
                 &self.row[start..start + size]
             }
-        }
-    }
-
-    #[inline(always)]
-    fn products<V: Vector<Scalar = f64>, const D: usize>(&mut self, i: usize) {
-        let (size, l) = (D * V::LANES, V::LANES);
-        let x = &self.dx[i * size..(i + 1) * size];
-        let mut dx = [V::splat(0.0); D];
-        for k in 0..D {
-            dx[k] = V::load(&x[k * l..]);
-        }
-        for (out, dy) in self.row.chunks_exact_mut(l).zip(self.dy.chunks_exact(size)) {
-            let mut sum = dx[0] * V::load(dy);
-            for k in 1..D {
-                sum = dx[k].mul_add(V::load(&dy[k * l..]), sum);
-            }
-            sum.store(out);
-        }
-    }
-
-    #[inline(always)]
-    fn many_products<V: Vector<Scalar = f64>>(&mut self, i: usize, dim: usize) {
-        let (size, l) = (dim * V::LANES, V::LANES);
-        if dim == 0 {
-            self.row.fill(0.0);
-            return;
-        }
-        let dx = &self.dx[i * size..(i + 1) * size];
-        for (out, dy) in self.row.chunks_exact_mut(l).zip(self.dy.chunks_exact(size)) {
-            let mut sum = V::splat(0.0);
-            for (x, y) in dx.chunks_exact(l).zip(dy.chunks_exact(l)) {
-                sum = V::load(x).mul_add(V::load(y), sum);
-            }
-            sum.store(out);
         }
     }
 
@@ -219,6 +178,73 @@ impl<'a> Cells<'a> {
         let start = i / step * step;
         start..(start + step).min(self.rows)
     }
+}
+
+/// A row of inner products of increments.
+struct Products<'a> {
+    dim: usize,
+    dx: &'a [f64],
+    dy: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl Work<f64> for Products<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        match self.dim {
+            0 => self.out.fill(0.0),
+            1 => self.few::<V, 1>(),
+            2 => self.few::<V, 2>(),
+            3 => self.few::<V, 3>(),
+            5 => self.few::<V, 5>(),
+            _ => self.many::<V>(),
+        }
+    }
+}
+
+impl Products<'_> {
+    /// The step of x stays in registers.
+    #[inline(always)]
+    fn few<V: Vector<Scalar = f64>, const D: usize>(self) {
+        let l = V::LANES;
+        let mut dx = [V::splat(0.0); D];
+        for k in 0..D {
+            dx[k] = V::load(&self.dx[k * l..]);
+        }
+        for (out, dy) in self.out.chunks_exact_mut(l).zip(self.dy.chunks_exact(D * l)) {
+            let mut sum = dx[0] * V::load(dy);
+            for k in 1..D {
+                sum = dx[k].mul_add(V::load(&dy[k * l..]), sum);
+            }
+            sum.store(out);
+        }
+    }
+
+    #[inline(always)]
+    fn many<V: Vector<Scalar = f64>>(self) {
+        let l = V::LANES;
+        for (out, dy) in self.out.chunks_exact_mut(l).zip(self.dy.chunks_exact(self.dim * l)) {
+            let mut sum = V::splat(0.0);
+            for (x, y) in self.dx.chunks_exact(l).zip(dy.chunks_exact(l)) {
+                sum = V::load(x).mul_add(V::load(y), sum);
+            }
+            sum.store(out);
+        }
+    }
+}
+
+/// Lanes of the vectors of this processor.
+pub(super) fn width() -> usize {
+    struct Lanes;
+    impl Work<f64> for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn run<V: Vector<Scalar = f64>>(self) -> usize {
+            V::LANES
+        }
+    }
+    f64::dispatch(Lanes)
 }
 
 /// Where lanes stand in powers of two: values are 2^`exponent` times what is stored.
@@ -281,14 +307,17 @@ pub(super) fn power_of_two(k: i64) -> f64 {
 /// Pairs of a task: whole batches for every width of vectors.
 pub(super) const PIECE: usize = 32;
 
-/// How a grid is swept; all methods work on one pair a lane.
+/// How a grid is swept; all methods work on one pair a lane, `width` of them.
 pub(super) trait Scheme: Copy + Send + Sync {
+    /// The scheme of a plan.
+    fn with_plan(self, plan: Plan) -> Self;
     /// Scalars a lane that a sweep carries from row to row.
     fn frontier(&self, cols: usize) -> usize;
-    /// The frontier before the first row, filled with `one`s and zeros.
+    /// The frontier before the first row, of ones and zeros.
     fn start(&self, frontier: &mut [f64], width: usize);
-    /// One row of cells, all parts of it if cells are divided; `tops` receives what [`Scheme::value`] needs beside the frontier.
-    fn row<V: Vector<Scalar = f64>>(&self, g: &[f64], frontier: &mut [f64], one: V, tops: &mut [f64]);
+    /// One row of cells, all parts of it if cells are divided; `one` is 1 on the scale of each lane, `tops` receives what
+    /// [`Scheme::value`] needs beside the frontier.
+    fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]);
     /// Scalars a lane of `tops`.
     fn tops(&self, cols: usize) -> usize;
     /// The value of a lane whose path has `cols` segments and ends with the row just swept.
@@ -296,66 +325,43 @@ pub(super) trait Scheme: Copy + Send + Sync {
 }
 
 /// The values of pairs that share a plan, at most as many as a vector has lanes.
-#[inline(always)]
-pub(super) fn forward<V: Vector<Scalar = f64>, S: Scheme>(
+fn forward<S: Scheme>(
     scheme: &S,
     source: &Source<'_>,
     lanes: &[Pair],
+    width: usize,
     out: &mut [ScaledValue],
 ) {
-    let mut cells = Cells::new(source, lanes, V::LANES);
+    let mut cells = Cells::new(source, lanes, width);
     let (rows, cols) = (cells.rows, cells.cols);
-    let mut frontier = vec![0.0; scheme.frontier(cols) * V::LANES];
-    let mut tops = vec![0.0; scheme.tops(cols) * V::LANES];
-    scheme.start(&mut frontier, V::LANES);
+    let mut frontier = vec![0.0; scheme.frontier(cols) * width];
+    let mut tops = vec![0.0; scheme.tops(cols) * width];
+    scheme.start(&mut frontier, width);
     let mut exponents = Exponents::new();
     let watch = lanes.iter().any(|p| p.watch);
     for i in 0..rows {
-        let one = V::load(&exponents.one);
-        scheme.row::<V>(cells.row::<V>(i), &mut frontier, one, &mut tops);
+        scheme.row(cells.row(i), &mut frontier, &exponents.one, &mut tops);
         for (lane, pair) in lanes.iter().enumerate() {
             if pair.rows == i + 1 {
-                let value = scheme.value(&frontier, &tops, pair.cols, lane, V::LANES);
+                let value = scheme.value(&frontier, &tops, pair.cols, lane, width);
                 out[lane] = ScaledValue::new(value, exponents.lanes[lane]);
             }
         }
         if watch {
-            exponents.settle(&mut frontier, V::LANES);
+            exponents.settle(&mut frontier, width);
         }
     }
 }
 
-/// Values of pairs, for one kind of scheme; sorted by plan. `scheme` makes the scheme of a plan.
-pub(super) struct Values<'a, F> {
-    pub(super) source: &'a Source<'a>,
-    pub(super) pairs: &'a [Pair],
-    pub(super) out: &'a mut [ScaledValue],
-    pub(super) run: F,
-}
-
-/// What is done with pairs of one plan.
-pub(super) trait Run: Copy {
-    fn run<V: Vector<Scalar = f64>>(self, source: &Source<'_>, lanes: &[Pair], out: &mut [ScaledValue]);
-}
-
-impl<F: Run> Work<f64> for Values<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<V: Vector<Scalar = f64>>(self) {
-        let mut start = 0;
-        while start < self.pairs.len() {
-            let end = batch_end(self.pairs, start, V::LANES);
-            self.run.run::<V>(self.source, &self.pairs[start..end], &mut self.out[start..end]);
-            start = end;
-        }
+/// Calls `work` with batches of pairs, by their range: equal plans, at most `width` at once.
+pub(super) fn for_batches(pairs: &[Pair], width: usize, mut work: impl FnMut(Range<usize>)) {
+    let mut start = 0;
+    while start < pairs.len() {
+        let plan = pairs[start].plan;
+        let end = start + pairs[start..].iter().take(width).take_while(|p| p.plan == plan).count();
+        work(start..end);
+        start = end;
     }
-}
-
-/// The end of the batch that begins at `start`: equal plans, at most `width`.
-pub(super) fn batch_end(pairs: &[Pair], start: usize, width: usize) -> usize {
-    let plan = pairs[start].plan;
-    let same = pairs[start..].iter().take(width).take_while(|p| p.plan == plan);
-    start + same.count()
 }
 
 /// An order of the pairs in which batches have equal plans and similar lengths.
@@ -366,17 +372,17 @@ pub(super) fn batch_order(pairs: &[Pair]) -> Vec<usize> {
 }
 
 /// The values of all pairs, in their order.
-pub(super) fn values<F: Run + Send + Sync>(
-    source: &Source<'_>,
-    pairs: &[Pair],
-    run: F,
-) -> Vec<ScaledValue> {
+pub(super) fn values<S: Scheme>(source: &Source<'_>, pairs: &[Pair], scheme: S) -> Vec<ScaledValue> {
     let order = batch_order(pairs);
     let sorted: Vec<Pair> = order.iter().map(|&i| pairs[i]).collect();
+    let width = width();
     let parts = crate::engine::map_tasks::<f64, _>(sorted.len().div_ceil(PIECE), |task, _| {
         let piece = &sorted[task * PIECE..((task + 1) * PIECE).min(sorted.len())];
         let mut out = vec![ScaledValue::ONE; piece.len()];
-        f64::dispatch(Values { source, pairs: piece, out: &mut out, run });
+        for_batches(piece, width, |batch| {
+            let lanes = &piece[batch.clone()];
+            forward(&scheme.with_plan(lanes[0].plan), source, lanes, width, &mut out[batch]);
+        });
         out
     });
     let mut out = vec![ScaledValue::ONE; pairs.len()];

@@ -1,8 +1,13 @@
 //! Recurrences on the vertices of a grid: finite differences of the signature kernel, and sums over alignments.
 
-use super::cells::{Pair, Run, Scheme, Source, forward};
-use super::scaled::ScaledValue;
-use crate::{Vector, simd::MAX_LANES};
+use super::{
+    adjoint::Adjoint,
+    cells::{Plan, Scheme, width},
+};
+use crate::{
+    Vector,
+    simd::{Simd, Work},
+};
 
 /// K₁₁ = A (K₁₀ + K₀₁) − B K₀₀ with A and B from the number g on the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,11 @@ pub(super) struct Grid {
 pub(super) const MOST_HALVINGS: u32 = 6;
 
 impl Grid {
+    /// Of undivided cells.
+    pub(super) fn new(rule: Recurrence) -> Self {
+        Self { rule, halve_rows: 0, halve_cols: 0 }
+    }
+
     pub(super) fn parts(self) -> (usize, usize) {
         (1 << self.halve_rows, 1 << self.halve_cols)
     }
@@ -113,7 +123,33 @@ impl Grid {
     }
 }
 
+/// One row of cells in so many parts.
+struct Sweep<'a> {
+    grid: Grid,
+    parts: (usize, usize),
+    g: &'a [f64],
+    frontier: &'a mut [f64],
+    one: &'a [f64],
+}
+
+impl Work<f64> for Sweep<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        let one = V::load(self.one);
+        match self.parts {
+            (1, 1) => self.grid.sweep::<V, 1>((1, 1), self.g, self.frontier, one),
+            (4, 4) => self.grid.sweep::<V, 4>((4, 4), self.g, self.frontier, one),
+            parts => self.grid.sweep::<V, { 1 << MOST_HALVINGS }>(parts, self.g, self.frontier, one),
+        }
+    }
+}
+
 impl Scheme for Grid {
+    fn with_plan(self, plan: Plan) -> Self {
+        Self { halve_rows: plan.halve_rows, halve_cols: plan.halve_cols, ..self }
+    }
+
     fn frontier(&self, cols: usize) -> usize {
         (cols << self.halve_cols) + 1
     }
@@ -124,14 +160,8 @@ impl Scheme for Grid {
         frontier[..ones].fill(1.0);
     }
 
-    #[inline(always)]
-    fn row<V: Vector<Scalar = f64>>(&self, g: &[f64], frontier: &mut [f64], one: V, _: &mut [f64]) {
-        match self.parts() {
-            (1, 1) => self.sweep::<V, 1>((1, 1), g, frontier, one),
-            (2, 2) => self.sweep::<V, 2>((2, 2), g, frontier, one),
-            (4, 4) => self.sweep::<V, 4>((4, 4), g, frontier, one),
-            parts => self.sweep::<V, { 1 << MOST_HALVINGS }>(parts, g, frontier, one),
-        }
+    fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], _: &mut [f64]) {
+        f64::dispatch(Sweep { grid: *self, parts: Grid::parts(*self), g, frontier, one });
     }
 
     fn tops(&self, _: usize) -> usize {
@@ -143,17 +173,75 @@ impl Scheme for Grid {
     }
 }
 
-/// Values by a recurrence.
-#[derive(Clone, Copy)]
-pub(super) struct ByRecurrence(pub(super) Recurrence);
+#[inline(always)]
+fn load<V: Vector<Scalar = f64>>(from: &[f64], at: usize) -> V {
+    V::load(&from[at * V::LANES..])
+}
 
-impl Run for ByRecurrence {
-    #[inline(always)]
-    fn run<V: Vector<Scalar = f64>>(self, source: &Source<'_>, lanes: &[Pair], out: &mut [ScaledValue]) {
-        let plan = lanes[0].plan;
-        let grid = Grid { rule: self.0, halve_rows: plan.halve_rows, halve_cols: plan.halve_cols };
-        forward::<V, _>(&grid, source, lanes, out);
+impl Adjoint for Grid {
+    fn parts(&self) -> usize {
+        Grid::parts(*self).0
+    }
+
+    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64]) {
+        f64::dispatch(Sweep { grid: *self, parts: (1, Grid::parts(*self).1), g, frontier, one });
+    }
+
+    fn seed(&self, cols: usize, lane: usize, weight: f64, adjoint: &mut [f64], _: &mut [f64]) {
+        adjoint[(cols << self.halve_cols) * width() + lane] += weight;
+    }
+
+    fn back(
+        &self,
+        g: &[f64],
+        (before, after): (&[f64], &[f64]),
+        _: &[f64],
+        _: Option<&[f64]>,
+        adjoint: &mut [f64],
+        dg: &mut [f64],
+        _: &mut Vec<f64>,
+    ) {
+        f64::dispatch(Back { grid: *self, g, before, after, adjoint, dg });
     }
 }
 
-const _: () = assert!(MAX_LANES >= 8);
+/// One part of a row backwards.
+struct Back<'a> {
+    grid: Grid,
+    g: &'a [f64],
+    before: &'a [f64],
+    after: &'a [f64],
+    adjoint: &'a mut [f64],
+    dg: &'a mut [f64],
+}
+
+impl Work<f64> for Back<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        let Self { grid, g, before, after, adjoint, dg } = self;
+        let lanes = V::LANES;
+        let (_, q) = grid.parts();
+        let share = V::splat(grid.share());
+        let cells = g.len() / lanes;
+        // What the cell to the right adds to the vertex below its left corner.
+        let mut pending = V::splat(0.0);
+        let mut d = load::<V>(adjoint, cells * q);
+        for cell in (0..cells).rev() {
+            let number = load::<V>(g, cell) * share;
+            let (a, b) = grid.rule.coefficients(number);
+            let (da, db) = grid.rule.slopes(number);
+            let mut sum = V::splat(0.0);
+            for j in (cell * q..(cell + 1) * q).rev() {
+                let both = load::<V>(after, j) + load::<V>(before, j + 1);
+                let slope = both.mul_add(da, -(load::<V>(before, j) * db));
+                sum = d.mul_add(slope, sum);
+                d.mul_add(a, pending).store(&mut adjoint[(j + 1) * lanes..]);
+                pending = -(b * d);
+                d = d.mul_add(a, load::<V>(adjoint, j));
+            }
+            sum.mul_add(share, load::<V>(dg, cell)).store(&mut dg[cell * lanes..]);
+        }
+        pending.store(adjoint);
+    }
+}

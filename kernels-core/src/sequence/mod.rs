@@ -1,8 +1,11 @@
 //! Kernels on sequences: paths in ℝᵈ and strings of symbols.
 
+mod adjoint;
 mod alignment;
 mod cells;
 mod discrepancy;
+mod features;
+mod gradient;
 mod grid;
 mod lift;
 mod paths;
@@ -18,6 +21,8 @@ mod truncated;
 
 pub use alignment::GlobalAlignment;
 pub use discrepancy::{kernel_scores, mmd_squared};
+pub use features::SignatureFeatures;
+pub use gradient::PathGradient;
 pub use paths::{Path, Paths};
 pub use scaled::ScaledValue;
 pub use signature::{FiniteDifferences, Normalization, Signature, Solver};

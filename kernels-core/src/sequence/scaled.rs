@@ -61,15 +61,20 @@ impl ScaledValue {
 
     /// `self` / √(a b), the cosine of two points from their inner product and squared norms; 0 where a norm is 0.
     pub fn normalized(&self, a: Self, b: Self) -> f64 {
+        self.over_roots(a, b).value()
+    }
+
+    /// `self` / √(a b).
+    pub(super) fn over_roots(&self, a: Self, b: Self) -> Self {
         if a.mantissa <= 0.0 || b.mantissa <= 0.0 {
-            return 0.0;
+            return Self { mantissa: 0.0, exponent: 0 };
         }
         let root = |v: Self| {
             let odd = v.exponent.rem_euclid(2);
             ((v.mantissa * if odd == 1 { 2.0 } else { 1.0 }).sqrt(), (v.exponent - odd) / 2)
         };
         let ((ra, ea), (rb, eb)) = (root(a), root(b));
-        Self::new(self.mantissa / ra / rb, self.exponent - ea - eb).value()
+        Self { mantissa: self.mantissa / ra / rb, exponent: self.exponent - ea - eb }
     }
 
     pub(super) fn times(self, factor: f64) -> Self {

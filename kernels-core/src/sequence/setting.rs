@@ -3,10 +3,10 @@
 use super::{
     Paths, ScaledValue,
     cells::{Pair, Plan, Source, Steps, values},
-    grid::{ByRecurrence, Recurrence},
+    grid::{Grid, Recurrence},
     lift::{Lift, Roughness, linear_factor, steps},
     signature::{FiniteDifferences, Normalization, Signature, Solver},
-    tile::{ByPolynomials, MOST_DEGREE},
+    tile::{MOST_DEGREE, Tiles},
     truncated::{Truncation, levels},
 };
 use crate::{Kernel, Points, Real, Rows};
@@ -218,9 +218,9 @@ impl<T: Real, S: Kernel<Rows<T>>> Setting<'_, T, S> {
     ) -> Vec<ScaledValue> {
         let (pairs, places, mut out) = self.pairs(indices, shrink);
         let values = self.with_source(|source| match self.kernel.chosen_solver() {
-            Solver::Auto { .. } | Solver::Polynomial { .. } => values(source, &pairs, ByPolynomials),
+            Solver::Auto { .. } | Solver::Polynomial { .. } => values(source, &pairs, Tiles::default()),
             Solver::FiniteDifferences { scheme, .. } => {
-                values(source, &pairs, ByRecurrence(recurrence(scheme)))
+                values(source, &pairs, Grid::new(recurrence(scheme)))
             }
             Solver::Truncated { levels: n, order } => {
                 let all = levels(source, &pairs, Truncation { levels: n, order });

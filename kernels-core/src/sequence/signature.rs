@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use nalgebra::DMatrixView;
+
 use super::{
     Path, Paths, ScaledValue,
     grid::MOST_HALVINGS,
@@ -291,7 +293,10 @@ impl<S> Signature<S> {
 
 impl<S: Describe> Describe for Signature<S> {
     fn params(&self) -> Vec<Param> {
-        self.lift.params().into_iter().map(|p| p.nested("static")).collect()
+        // What has no derivative here is left alone by optimisers.
+        let fixed = !self.has_gradient();
+        let own = self.lift.params().into_iter().map(|p| p.nested("static"));
+        own.map(|p| Param { fixed: p.fixed || fixed, ..p }).collect()
     }
     fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
         self.lift.set_params(values)
@@ -385,6 +390,16 @@ impl<T: Real, S: Kernel<Rows<T>>> Kernel<Paths<T>> for Signature<S> {
         for (out, value) in out.iter_mut().zip(setting.normalized(&pairs, true)) {
             *out = T::of(value);
         }
+    }
+
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Paths<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        _: &mut Workspace<T>,
+    ) {
+        self.add_block_gradient(at, weights, gradient);
     }
 
     fn check(&self, xs: &Paths<T>) -> Result<(), Error> {

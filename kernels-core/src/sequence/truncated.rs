@@ -8,7 +8,7 @@
 //!
 //! Reference: Király & Oberhauser, *Kernels for sequentially ordered data* (2019), algorithms 3 and 6.
 
-use super::cells::{Cells, PIECE, Pair, Source, batch_end, batch_order};
+use super::cells::{Cells, PIECE, Pair, Source, batch_order, for_batches, width};
 use crate::{
     Vector,
     simd::{Simd, Work},
@@ -93,25 +93,22 @@ impl Truncation {
     }
 
     /// All levels of the pairs of one batch: `out[lane * (levels + 1) + level]`.
-    #[inline(always)]
-    fn batch<V: Vector<Scalar = f64>>(self, source: &Source<'_>, lanes: &[Pair], out: &mut [f64]) {
+    fn batch(self, source: &Source<'_>, lanes: &[Pair], width: usize, out: &mut [f64]) {
         let (levels, d) = (self.levels, self.order);
-        let mut cells = Cells::new(source, lanes, V::LANES);
-        let size = levels * d * V::LANES;
+        let mut cells = Cells::new(source, lanes, width);
+        let size = levels * d * width;
         let mut columns = vec![0.0; cells.cols * size];
         let mut sums = Sums {
             row: vec![0.0; size],
-            row_before: vec![0.0; d * V::LANES],
-            column_before: vec![0.0; d * V::LANES],
-            old: vec![0.0; d * d * V::LANES],
-            new: vec![0.0; d * d * V::LANES],
+            row_before: vec![0.0; d * width],
+            column_before: vec![0.0; d * width],
+            old: vec![0.0; d * d * width],
+            new: vec![0.0; d * d * width],
         };
         for i in 0..cells.rows {
-            let g = cells.row::<V>(i);
             sums.row.fill(0.0);
-            for (g, column) in g.chunks_exact(V::LANES).zip(columns.chunks_exact_mut(size)) {
-                self.cell(V::load(g), column, &mut sums);
-            }
+            let g = cells.row(i);
+            f64::dispatch(Row { truncation: self, g, columns: &mut columns, sums: &mut sums });
         }
         // Cells past the end of a path are 0 and add nothing, to the bit.
         for (lane, out) in out.chunks_exact_mut(levels + 1).enumerate() {
@@ -119,43 +116,43 @@ impl Truncation {
             out[0] = 1.0;
             for column in columns.chunks_exact(size) {
                 for level in 0..levels {
-                    out[level + 1] += column[level * d * V::LANES + lane];
+                    out[level + 1] += column[level * d * width + lane];
                 }
             }
         }
     }
 }
 
-struct Levels<'a> {
+/// One row of cells.
+struct Row<'a> {
     truncation: Truncation,
-    source: &'a Source<'a>,
-    pairs: &'a [Pair],
-    out: &'a mut [f64],
+    g: &'a [f64],
+    columns: &'a mut [f64],
+    sums: &'a mut Sums,
 }
 
-impl Work<f64> for Levels<'_> {
+impl Work<f64> for Row<'_> {
     type Output = ();
     #[inline(always)]
     fn run<V: Vector<Scalar = f64>>(self) {
-        let (mut start, n) = (0, self.truncation.levels + 1);
-        while start < self.pairs.len() {
-            let end = batch_end(self.pairs, start, V::LANES);
-            let out = &mut self.out[start * n..end * n];
-            self.truncation.batch::<V>(self.source, &self.pairs[start..end], out);
-            start = end;
+        let size = self.truncation.levels * self.truncation.order * V::LANES;
+        for (g, column) in self.g.chunks_exact(V::LANES).zip(self.columns.chunks_exact_mut(size)) {
+            self.truncation.cell(V::load(g), column, self.sums);
         }
     }
 }
 
 /// k₀, …, k_N of every pair, pair after pair.
 pub(super) fn levels(source: &Source<'_>, pairs: &[Pair], truncation: Truncation) -> Vec<f64> {
-    let n = truncation.levels + 1;
+    let (n, width) = (truncation.levels + 1, width());
     let order = batch_order(pairs);
     let sorted: Vec<Pair> = order.iter().map(|&i| pairs[i]).collect();
     let parts = crate::engine::map_tasks::<f64, _>(sorted.len().div_ceil(PIECE), |task, _| {
         let piece = &sorted[task * PIECE..((task + 1) * PIECE).min(sorted.len())];
         let mut out = vec![0.0; piece.len() * n];
-        f64::dispatch(Levels { truncation, source, pairs: piece, out: &mut out });
+        for_batches(piece, width, |batch| {
+            truncation.batch(source, &piece[batch.clone()], width, &mut out[batch.start * n..batch.end * n]);
+        });
         out
     });
     let mut out = vec![0.0; pairs.len() * n];

@@ -1,9 +1,13 @@
 //! Sequence kernels: numbers of independent implementations, and properties.
 
+mod features;
+mod gradients;
+mod others;
+mod properties;
 mod signature;
 
 use kernels_core::{
-    AnyKernel, FiniteDifferences, Normalization, Path, Paths, Points, Rows, Signature, Solver,
+    AnyKernel, FiniteDifferences, Normalization, Path, Paths, Points, Signature, Solver,
 };
 use serde_json::Value;
 

@@ -141,3 +141,59 @@ fn truncated_levels() {
         }
     }
 }
+
+#[test]
+fn values_beyond_the_range() {
+    let scaled = |kernel: &Signature<AnyKernel<f64>>, x: &Paths<f64>, y: &Paths<f64>| {
+        kernel.scaled(x.point(0), y.point(0)).unwrap()
+    };
+    let kernel = Signature::new(lift("linear"));
+    let cosine = kernel.clone().normalization(Normalization::Cosine).unwrap();
+    for case in read(include_str!("../reference/signature/sigkernel_log_scale.json"))["cases"].as_array().unwrap() {
+        if case["kind"] == "dim1" {
+            let segments = |total: &Value| {
+                let step = number(total) / 20.0;
+                Paths::from_array((0..21).map(|i| step * f64::from(i)).collect(), 1, 21, 1).unwrap()
+            };
+            let (x, y) = (segments(&case["x_total"]), segments(&case["y_total"]));
+            if number(&case["x_total"]) * number(&case["y_total"]) < 0.0 {
+                // J₀(2 √1200), the end of oscillations that reach e^40 on the way for a solver by series: the tolerance is
+                // relative to the largest value on the grid, which is 1.
+                let got = scaled(&kernel, &x, &y);
+                close(got.value(), number(&case["log_abs_k"]).exp(), 1e-9, "Bessel J");
+                continue;
+            }
+            let got = scaled(&kernel, &x, &y);
+            // An accuracy of 1e-12 of a value is one of 1e-12 of its logarithm; inputs round at 1e-16 · ln k.
+            close(got.ln_abs(), number(&case["log_abs_k"]), 1e-11, "logarithm");
+            assert!((got.sign() - number(&case["sign"])).abs() < 0.5);
+        } else {
+            let (x, y) = (one(&case["x"]), one(&case["y"]));
+            for (a, b, name) in [(&x, &x, "xx"), (&y, &y, "yy"), (&x, &y, "xy")] {
+                let got = scaled(&kernel, a, b);
+                close(got.ln_abs(), number(&case[format!("log_abs_k_{name}")]), 1e-10, name);
+                assert!((got.sign() - number(&case[format!("sign_{name}")])).abs() < 0.5);
+            }
+            close(value(&cosine, &x, &y), number(&case["normalised_xy"]), 1e-9, "cosine");
+        }
+    }
+}
+
+#[test]
+fn tensor_normalization() {
+    let file = read(include_str!("../reference/signature/sigkernel_robust.json"));
+    for case in file["cases"].as_array().unwrap() {
+        let pair = &file["paths"][case["paths"].as_str().unwrap()];
+        let (x, y) = (one(&pair["x"]), one(&pair["y"]));
+        for (name, expected) in case.as_object().unwrap() {
+            let normalization = match name.split(':').next().unwrap() {
+                "log" => Normalization::TensorLog,
+                "chevyrev_oberhauser a=1 C=4" => Normalization::Tensor { bound: 4.0, exponent: 1.0 },
+                _ => continue,
+            };
+            let kernel = Signature::new(lift("linear")).normalization(normalization).unwrap();
+            close(value(&kernel, &x, &y), number(&expected["k_xy"]), 1e-10, &format!("{name} xy"));
+            close(value(&kernel, &x, &x), number(&expected["k_xx"]), 1e-10, &format!("{name} xx"));
+        }
+    }
+}
