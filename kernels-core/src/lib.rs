@@ -27,6 +27,7 @@ mod radial;
 mod real;
 mod sequence;
 mod simd;
+mod sparse;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -57,4 +58,5 @@ pub use radial::*;
 pub use real::Real;
 pub use sequence::*;
 pub use simd::Vector;
+pub use sparse::Sparse;
 pub use workspace::Workspace;
