@@ -3,6 +3,7 @@
 mod foundation;
 mod group;
 mod machine;
+mod sequences;
 pub(crate) mod side;
 mod statistics;
 
