@@ -1,5 +1,20 @@
-//! Fewer points, the same distribution: kernel thinning, two-sample tests, densities and their modes, subset selection.
-//!
-//! Nothing is here yet: this crate holds its name and its place in the workspace. What is planned: kernel thinning and
-//! Compress++, MMD and HSIC tests, kernel density estimates with mode finding, active-learning selection. Kernels
-//! themselves are in [`kernels-core`](https://docs.rs/kernels-core).
+//! Fewer points, the same distribution.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod access;
+mod distance;
+mod error;
+mod hypothesis;
+mod parallel;
+mod random;
+mod stein;
+mod thin;
+
+pub use distance::{median_distance, support_points};
+pub use error::Error;
+pub use hypothesis::{
+    AggregatedOutcome, AggregatedTest, CompressedTest, IndependenceTest, MmdEstimator, TestOutcome, TwoSampleTest,
+    WildBootstrap, cka, hsic, hsic_unbiased, ksd2, ksd2_unbiased, mmd2, mmd2_to_input, mmd2_weighted, witness,
+};
+pub use stein::{Preconditioner, SteinKernel, SteinThinning, with_scores};
+pub use thin::{Compress, KernelThinning, ThinningStream, herd, optimal_four_point_half, random_sample, standard_thinning};

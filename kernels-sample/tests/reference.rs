@@ -1,0 +1,10 @@
+//! Numbers from independent implementations; sources are in the files.
+
+#[path = "reference/read.rs"]
+mod read;
+
+#[path = "reference/thinning.rs"]
+mod thinning;
+
+#[path = "reference/hypotheses.rs"]
+mod hypotheses;
