@@ -2,14 +2,23 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod density;
 mod distance;
 mod error;
 mod hypothesis;
+mod modes;
 mod parallel;
 mod random;
 mod stein;
 mod thin;
 
+pub use density::{
+    Bandwidth, Boundary, ConditionalKde, DensityKernel, Grid, IntegralMethod, Kde, KdeModel, KernelDensityIntegral,
+    KernelDensityIntegralModel, improved_sheather_jones, least_squares_score, leave_one_out_log_likelihood, linear_binning,
+};
+pub use modes::{
+    FlatClusters, FlatMeanShift, MeanShift, ModalTree, Modes, ProjectedMode, ProjectedModes, SmoothProfile, estimate_bandwidth,
+};
 pub use distance::{median_distance, support_points};
 pub use error::Error;
 pub use hypothesis::{
