@@ -70,6 +70,14 @@ pub enum Error {
         /// What was given.
         given: crate::Definiteness,
     },
+    /// A kernel without derivatives by its input was given where they are needed.
+    #[error(
+        "the kernel has no derivatives of order {order} by its input; use a smooth family (rbf, matern of nu 2.5, …)"
+    )]
+    NotDifferentiable {
+        /// The order that was needed.
+        order: u8,
+    },
     /// A matrix that is not positive definite within rounding.
     #[error(
         "matrix is not positive definite: pivot {pivot} of {n} is {value:e}; a ridge above {suggested:e} would do"
