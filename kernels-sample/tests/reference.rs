@@ -8,3 +8,12 @@ mod thinning;
 
 #[path = "reference/hypotheses.rs"]
 mod hypotheses;
+
+#[path = "reference/densities.rs"]
+mod densities;
+
+#[path = "reference/modes.rs"]
+mod modes;
+
+#[path = "reference/selection.rs"]
+mod selection;
