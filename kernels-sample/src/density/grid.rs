@@ -55,7 +55,7 @@ pub fn linear_binning(xs: &Rows<f64>, weights: Option<&[f64]>, axes: &[Axis]) ->
     'points: for i in 0..xs.len() {
         for ((x, &(low, high, nodes)), corner) in xs.point(i).iter().zip(axes).zip(&mut corner) {
             let t = (x - low) / (high - low) * (nodes - 1) as f64;
-            if !(t >= 0.0 && t <= (nodes - 1) as f64) {
+            if !(0.0..=(nodes - 1) as f64).contains(&t) {
                 continue 'points;
             }
             let whole = (t as usize).min(nodes - 2);

@@ -127,7 +127,7 @@ impl Feature {
         let spread = high - low;
         let mut feature =
             Self { x, h: 0.0, tail: Vec::new(), left: Vec::new(), right: Vec::new(), base: low, scale: 0.0 };
-        if !(spread > 0.0) {
+        if spread.is_nan() || spread <= 0.0 {
             return feature;
         }
         // In units of the range: no overflow of squares.

@@ -240,7 +240,7 @@ impl ProjectedModes {
             let next = self.average(xs, |i| squared_distance(xs.point(i), &x));
             let moved = squared_distance(&x, &next);
             x = next;
-            if !(moved > 1e-20 * self.h * self.h) {
+            if moved.is_nan() || moved <= 1e-20 * self.h * self.h {
                 break;
             }
         }

@@ -180,7 +180,8 @@ impl MeanShift {
             }
             let Some(factor) = nalgebra::Cholesky::new(hessian) else { return x };
             let step = factor.solve(&gradient);
-            if !(step.norm_squared() <= 0.25) {
+            let length = step.norm_squared();
+            if length.is_nan() || length > 0.25 {
                 return x;
             }
             let next: Vec<f64> = x.iter().zip(step.iter()).map(|(x, s)| x + s * self.h).collect();
@@ -248,7 +249,7 @@ impl MeanShift {
     ///
     /// **Errors.** As [`MeanShift::fit`]; bandwidths that do not increase.
     pub fn tree(&self, xs: &Rows<f64>, bandwidths: &[f64]) -> Result<ModalTree, Error> {
-        if let Some(index) = (1..bandwidths.len()).find(|&i| !(bandwidths[i] > bandwidths[i - 1])) {
+        if let Some(index) = (1..bandwidths.len()).find(|&i| bandwidths[i].is_nan() || bandwidths[i] <= bandwidths[i - 1]) {
             let expected = "above the one before";
             return Err(Error::Value { what: "bandwidth", index, value: bandwidths[index], expected });
         }

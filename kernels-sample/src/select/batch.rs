@@ -182,7 +182,9 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
     }
 
     fn determinant(&mut self, before: &[usize], size: usize) {
-        before.iter().for_each(|&i| drop(self.c.observe(i, self.noise).map(|_| ())));
+        for &i in before {
+            self.c.observe(i, self.noise);
+        }
         while self.out.len() < size {
             let Some(next) = self.best(self.c.variances()) else { return };
             if self.c.observe(next, self.noise).is_none() {
@@ -204,7 +206,9 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
 
     fn variance(&mut self, before: &[usize], size: usize, forward: usize) {
         let n = self.c.len();
-        before.iter().for_each(|&i| drop(self.c.observe(i, self.noise).map(|_| ())));
+        for &i in before {
+            self.c.observe(i, self.noise);
+        }
         let mut squares = parallel::map(n, |i| {
             let mut row = vec![0.0; n];
             self.c.row(i, &mut row);
@@ -273,7 +277,7 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
                     i
                 }
             };
-            if !(norms[next] > 0.0) {
+            if norms[next] <= 0.0 {
                 continue;
             }
             let r = total / norms[next];

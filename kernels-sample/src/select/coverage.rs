@@ -59,7 +59,7 @@ fn lazy(n: usize, size: usize, mut gain: impl FnMut(usize) -> f64, mut add: impl
             heap.push(fresh);
             continue;
         }
-        if !(fresh.0 > 0.0) {
+        if fresh.0.is_nan() || fresh.0 <= 0.0 {
             break;
         }
         add(fresh.1);
@@ -212,7 +212,7 @@ pub fn orthogonal_matching_pursuit(
     while chosen.len() < size && residual.norm() >= 1e-4 * norm && norm > 0.0 {
         let scores = a.tr_mul(&residual);
         let Some(next) = access::argmax(scores.as_slice(), |_| true) else { break };
-        if !(scores[next] > 0.0) || chosen.contains(&next) {
+        if scores[next] <= 0.0 || chosen.contains(&next) {
             break;
         }
         chosen.push(next);

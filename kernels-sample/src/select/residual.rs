@@ -84,7 +84,7 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
     /// change, when the point has no variance left.
     pub(super) fn observe(&mut self, i: usize, noise: f64) -> Option<&[f64]> {
         let pivot = self.variances[i] + noise;
-        if !(pivot > 0.0) {
+        if pivot.is_nan() || pivot <= 0.0 {
             return None;
         }
         let mut u = vec![0.0; self.n];
