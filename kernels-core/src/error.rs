@@ -92,6 +92,16 @@ pub enum Error {
         /// A diagonal shift that would make the factorization succeed.
         suggested: f64,
     },
+    /// A square matrix without an inverse.
+    #[error(
+        "matrix is singular: pivot {pivot} of {n} is 0; remove dependent columns or duplicate points, or add a ridge"
+    )]
+    Singular {
+        /// Index of the pivot, from 0.
+        pivot: usize,
+        /// Order of the matrix.
+        n: usize,
+    },
     /// An iteration that did not reach its goal.
     #[error("{what} did not converge in {iterations} iterations")]
     NotConverged {

@@ -26,6 +26,7 @@ mod progress;
 mod radial;
 mod real;
 mod simd;
+mod sparse;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -55,4 +56,5 @@ pub use progress::Progress;
 pub use radial::*;
 pub use real::Real;
 pub use simd::Vector;
+pub use sparse::Sparse;
 pub use workspace::Workspace;
