@@ -22,7 +22,7 @@ pub(crate) struct Modes {
     /// Scale of the kernel [default: the mean distance of the 30 % nearest neighbours].
     #[arg(long)]
     bandwidth: Option<f64>,
-    /// gaussian, epanechnikov, biweight, triweight, tricube or cosine.
+    /// gaussian, epanechnikov, biweight, triweight or cosine.
     #[arg(long, default_value = "gaussian")]
     shape: String,
     /// NPY file for the mode of every point, (n).

@@ -66,8 +66,8 @@ impl MeanShift {
 
     /// Climbs from every point.
     ///
-    /// **Errors.** No points or no features, values that are not finite, a scale that is not positive, a kernel without weights at 0 (exponential,
-    /// triangular) or without slope (box). **Complexity.** O(n² d) a round of steps.
+    /// **Errors.** No points or no features, values that are not finite, a scale that is not positive, a kernel whose κ(√t) is not convex
+    /// with a bounded slope (box, triangular, exponential, tricube). **Complexity.** O(n² d) a round of steps.
     pub fn fit(&self, xs: &Rows<f64>) -> Result<Modes, Error> {
         self.fit_from(xs, xs)
     }
@@ -81,10 +81,10 @@ impl MeanShift {
         error::positive("scale", self.h)?;
         error::positive("tolerance", self.tolerance)?;
         match self.kernel {
-            DensityKernel::Box | DensityKernel::Triangular | DensityKernel::Exponential => Err(Error::Count {
+            DensityKernel::Box | DensityKernel::Triangular | DensityKernel::Exponential | DensityKernel::Tricube => Err(Error::Count {
                 what: "kernel",
                 given: self.kernel as usize,
-                expected: "one with a bounded slope of κ(√t): Gaussian, Epanechnikov and smoother ones; for the flat kernel see FlatMeanShift",
+                expected: "one for which κ(√t) is convex with a bounded slope: Gaussian, Epanechnikov, biweight, triweight or cosine; for the flat kernel see FlatMeanShift",
                 limit: 0,
             }),
             _ => Ok(()),
