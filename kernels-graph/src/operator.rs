@@ -207,6 +207,15 @@ pub fn conjugate_gradient(matrix: &SparseMatrix, b: &[f64], tolerance: f64) -> R
     cg(matrix, b, tolerance, |_| {})
 }
 
+/// Conjugate gradients for a positive definite map that is only applied, without a preconditioner.
+pub(crate) fn conjugate_gradient_with(
+    apply: impl FnMut(&[f64], &mut [f64]),
+    b: &[f64],
+    tolerance: f64,
+) -> Result<Vec<f64>, Error> {
+    iterate(apply, &vec![1.0; b.len()], b, tolerance, |_| {})
+}
+
 fn cg(matrix: &SparseMatrix, b: &[f64], tolerance: f64, project: impl Fn(&mut [f64])) -> Result<Vec<f64>, Error> {
     let n = matrix.rows();
     crate::error::shape("columns of a symmetric matrix", n, matrix.cols())?;
@@ -219,11 +228,22 @@ fn cg(matrix: &SparseMatrix, b: &[f64], tolerance: f64, project: impl Fn(&mut [f
             if d > 0.0 { 1.0 / d } else { 1.0 }
         })
         .collect();
+    iterate(|x, y| multiply(matrix, x, y), &inverse, b, tolerance, project)
+}
+
+fn iterate(
+    mut apply: impl FnMut(&[f64], &mut [f64]),
+    inverse: &[f64],
+    b: &[f64],
+    tolerance: f64,
+    project: impl Fn(&mut [f64]),
+) -> Result<Vec<f64>, Error> {
+    let n = b.len();
     let mut r = b.to_vec();
     project(&mut r);
     let goal = tolerance * dot(&r, &r).sqrt();
     let precondition = |r: &[f64]| {
-        let mut z: Vec<f64> = r.iter().zip(&inverse).map(|(r, d)| r * d).collect();
+        let mut z: Vec<f64> = r.iter().zip(inverse).map(|(r, d)| r * d).collect();
         project(&mut z);
         z
     };
@@ -235,7 +255,7 @@ fn cg(matrix: &SparseMatrix, b: &[f64], tolerance: f64, project: impl Fn(&mut [f
         if dot(&r, &r).sqrt() <= goal {
             return Ok(x);
         }
-        multiply(matrix, &p, &mut w);
+        apply(&p, &mut w);
         let curvature = dot(&p, &w);
         if !(curvature > 0.0) {
             return Err(kernels_core::Error::NotPositiveDefinite {
