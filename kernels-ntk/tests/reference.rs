@@ -1,0 +1,6 @@
+//! Numbers from independent implementations; sources are in the files.
+
+mod support;
+
+#[path = "reference_cases/duals.rs"]
+mod duals;
