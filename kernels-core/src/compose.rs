@@ -316,6 +316,7 @@ impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for Normalized<K> {
 }
 
 /// The normalised diagonal: exactly 1, 0 for a zero, NaN for what has no root.
+#[allow(clippy::eq_op)]
 fn unit<T: Real>(diagonal: T) -> T {
     let zero = T::default();
     if diagonal > zero {

@@ -37,7 +37,9 @@ pub use describe::{Describe, Param, Transform};
 pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
-pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
+pub use expr::{
+    AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
+};
 pub use features::{FeatureMap, RandomFourier, Spectral, features};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
