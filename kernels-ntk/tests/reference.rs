@@ -4,3 +4,5 @@ mod support;
 
 #[path = "reference_cases/duals.rs"]
 mod duals;
+#[path = "reference_cases/networks.rs"]
+mod networks;

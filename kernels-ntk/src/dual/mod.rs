@@ -33,8 +33,20 @@ pub(crate) struct Covariance {
 impl Covariance {
     pub(crate) fn new(q11: f64, q12: f64, q22: f64) -> Self {
         let product = q11.sqrt() * q22.sqrt();
-        let q12 = q12.clamp(-product, product);
-        Self { q11, q22, q12, gap: product - q12, cogap: product + q12, difference: q11 - q22 }
+        let (mut gap, mut cogap) = ((product - q12).max(0.0), (product + q12).max(0.0));
+        // The smaller gap is the determinant over the larger one: the square roots' rounding would be most of it.
+        let square = q12 * q12;
+        if (1e-290..1e290).contains(&square) {
+            let determinant = (q11.mul_add(q22, -square) - q12.mul_add(q12, -square)).max(0.0);
+            if gap < cogap {
+                gap = determinant / cogap;
+            } else {
+                cogap = determinant / gap;
+            }
+        }
+        // A few roundings beyond the product is as good as on it.
+        let q12 = if q12.abs() <= product * (1.0 + 1e-15) { q12 } else { q12.clamp(-product, product) };
+        Self { q11, q22, q12, gap, cogap, difference: q11 - q22 }
     }
 
     /// A variable with itself.

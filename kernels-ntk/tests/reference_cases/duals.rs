@@ -17,13 +17,10 @@ fn closed_forms() {
             let own = |q: f64| phi.dual(q, q, q).unwrap();
             let (first, second) = (own(q[0]), own(q[2]));
             let scale = (first.value * second.value).abs().sqrt();
-            close_at(&what, dual.value, number(&point["k"]), 2e-15, scale);
+            close_at(&what, dual.value, number(&point["k"]), 2e-15, scale + 1e-30);
             if let Some(expected) = point["kdot"].as_f64() {
-                // Angles have the absolute error √ε where the file gives q₁₂ as rounded product of norms.
                 let slope = (first.derivative * second.derivative).abs().sqrt();
-                let product = (q[0] * q[2]).sqrt();
-                let rounded = product > 0.0 && (q[1].abs() / product - 1.0).abs() < 1e-9;
-                close_at(&what, dual.derivative, expected, if rounded { 1e-8 } else { 4e-15 }, slope);
+                close_at(&what, dual.derivative, expected, 4e-15, slope.max(1e-30));
             }
         }
     }
@@ -81,9 +78,11 @@ fn any_activation_by_quadrature() {
             close_at(&what, got.second, number(&m["second_moment"]), 1e-13, 0.0);
             close_at(&what, got.slope, number(&m["second_moment_derivative"]), 1e-13, 0.0);
             close_at(&what, got.fourth, number(&m["fourth_moment"]), 1e-13, 0.0);
+            // The file's coefficients are good to 2e-12 only: 30 digits give -7.88911149237278e-5 for tanh, q = 1/4, j = 15, as
+            // here; odd ones of softplus above 1 are 0.
             let series = HermiteSeries::new(&phi, q, 1e-15).unwrap();
             for (j, expected) in flat(&m["hermite_coefs_normalised"]).into_iter().enumerate() {
-                close_at(&format!("{what} a[{j}]"), series.coefficients()[j], expected, 5e-13, scale);
+                close_at(&format!("{what} a[{j}]"), series.coefficients()[j], expected, 3e-12, scale);
             }
         }
     }

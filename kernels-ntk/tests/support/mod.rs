@@ -5,20 +5,20 @@ use kernels_ntk::Activation;
 use nalgebra::DMatrix;
 use serde_json::Value;
 
-pub fn read(text: &str) -> Value {
+pub(crate) fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-pub fn number(v: &Value) -> f64 {
+pub(crate) fn number(v: &Value) -> f64 {
     v.as_f64().unwrap()
 }
 
-pub fn vector(v: &Value) -> Vec<f64> {
+pub(crate) fn vector(v: &Value) -> Vec<f64> {
     v.as_array().unwrap().iter().map(number).collect()
 }
 
 /// All numbers in a nested list, in order.
-pub fn flat(v: &Value) -> Vec<f64> {
+pub(crate) fn flat(v: &Value) -> Vec<f64> {
     match v {
         Value::Array(items) => items.iter().flat_map(flat).collect(),
         Value::Null => vec![f64::NAN],
@@ -26,16 +26,16 @@ pub fn flat(v: &Value) -> Vec<f64> {
     }
 }
 
-pub fn matrix(v: &Value) -> DMatrix<f64> {
+pub(crate) fn matrix(v: &Value) -> DMatrix<f64> {
     let rows: Vec<Vec<f64>> = v.as_array().unwrap().iter().map(vector).collect();
     DMatrix::from_fn(rows.len(), rows.first().map_or(0, Vec::len), |i, j| rows[i][j])
 }
 
-pub fn rows(v: &Value) -> Rows<f64> {
+pub(crate) fn rows(v: &Value) -> Rows<f64> {
     Rows::new(&matrix(v))
 }
 
-pub fn activation(name: &str, params: &Value) -> Activation {
+pub(crate) fn activation(name: &str, params: &Value) -> Activation {
     let p = |key: &str, default: f64| params.get(key).and_then(Value::as_f64).unwrap_or(default);
     let (a, b, c) = (p("a", 1.0), p("b", 1.0), p("c", 0.0));
     let n = p("n", 0.0) as usize;
@@ -72,7 +72,7 @@ pub fn activation(name: &str, params: &Value) -> Activation {
 }
 
 #[track_caller]
-pub fn close_at(what: &str, got: f64, expected: f64, tolerance: f64, scale: f64) {
+pub(crate) fn close_at(what: &str, got: f64, expected: f64, tolerance: f64, scale: f64) {
     assert!(
         (got - expected).abs() <= tolerance * scale.max(expected.abs()),
         "{what}: got {got:e}, expected {expected:e} (difference {:e}, allowed {:e})",
@@ -83,7 +83,7 @@ pub fn close_at(what: &str, got: f64, expected: f64, tolerance: f64, scale: f64)
 
 /// Relative to the largest reference value.
 #[track_caller]
-pub fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}: length");
     let scale = expected.iter().fold(1e-300_f64, |m, e| m.max(e.abs()));
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
@@ -92,7 +92,7 @@ pub fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 #[track_caller]
-pub fn close_matrix(what: &str, got: &DMatrix<f64>, expected: &DMatrix<f64>, tolerance: f64) {
+pub(crate) fn close_matrix(what: &str, got: &DMatrix<f64>, expected: &DMatrix<f64>, tolerance: f64) {
     assert_eq!(got.shape(), expected.shape(), "{what}: shape");
     close(what, got.as_slice(), expected.as_slice(), tolerance);
 }
