@@ -3,8 +3,8 @@
 use std::{fmt, ops::Range, str::FromStr};
 
 use kernels_core::{
-    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Kernel, Param, PositiveDefinite, Readable,
-    Real, Rows, Tile, Vocabulary, Workspace,
+    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, PositiveDefinite,
+    Readable, Real, Rows, Tile, Vocabulary, Workspace,
 };
 use nalgebra::DMatrixView;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -93,6 +93,9 @@ impl Kernel<Rows<f64>> for RowKernel {
         ws: &mut Workspace<f64>,
     ) {
         self.0.block_gradient(at, weights, gradient, ws);
+    }
+    fn jet(&self, x: &[f64], y: &[f64], jet: &mut Jet<f64>) -> bool {
+        self.0.jet(x, y, jet)
     }
     fn check(&self, xs: &Rows<f64>) -> Result<(), Error> {
         self.0.check(xs)

@@ -56,7 +56,7 @@ pub(crate) fn eval<T: Real>(geometry: Geometry<'_>, profile: &impl Profile, x: &
 }
 
 /// The number of one pair.
-fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
+pub(crate) fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
     let pairs = x.iter().zip(y);
     let weighted = |length_scale: &LengthScale, term: fn(T) -> T| -> T {
         let zero = T::default();

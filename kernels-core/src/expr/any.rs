@@ -6,8 +6,8 @@ use nalgebra::DMatrixView;
 
 use super::{Expr, Readable};
 use crate::{
-    Block, Definiteness, Describe, Error, Kernel, Param, Points, PositiveDefinite, Rows, Tile, Workspace,
-    kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, Param, Points, PositiveDefinite, Real,
+    Rows, Tile, Workspace, kernel_ops,
 };
 
 /// Any kernel on rows with scalars `T`.
@@ -135,12 +135,16 @@ impl<P: Points> Kernel<P> for DynKernel<P> {
     ) {
         self.0.block_gradient(at, weights, gradient, ws);
     }
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        self.0.jet(x, y, jet)
+    }
     fn check(&self, xs: &P) -> Result<(), Error> {
         self.0.check(xs)
     }
 }
 
 impl<P: Points> PositiveDefinite for DynKernel<P> {}
+impl<T: Real> Differentiable<T> for AnyKernel<T> {}
 kernel_ops! { impl[P: Points] DynKernel<P>; }
 
 #[cfg(feature = "serde")]
