@@ -37,4 +37,15 @@ pub enum Error {
         /// The version that can be read.
         expected: u32,
     },
+    /// A checkpoint that cannot be written, read or used.
+    #[error("checkpoint {path}: {message}")]
+    Checkpoint {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Training data that cannot be read.
+    #[error("training data: {0}")]
+    Source(String),
 }
