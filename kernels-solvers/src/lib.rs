@@ -42,8 +42,12 @@ mod data;
 mod error;
 mod gp;
 mod krr;
+mod krylov;
 mod minimise;
 mod path;
+pub mod risk;
+pub mod spectral;
+pub mod svm;
 mod version;
 
 pub use calibration::Calibration;
