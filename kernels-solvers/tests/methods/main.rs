@@ -1,6 +1,8 @@
 //! Spectral algorithms, classification, Gaussian processes, clustering and the closed-form methods against numbers from
 //! independent implementations (sources are in the files), and their invariants.
 
+mod classification;
+mod processes;
 mod spectral;
 mod svm;
 
