@@ -70,6 +70,14 @@ pub enum Error {
         /// What was given.
         given: crate::Definiteness,
     },
+    /// A kernel without derivatives by its input was given where they are needed.
+    #[error(
+        "the kernel has no derivatives of order {order} by its input; use a smooth family (rbf, matern of nu 2.5, …)"
+    )]
+    NotDifferentiable {
+        /// The order that was needed.
+        order: u8,
+    },
     /// A matrix that is not positive definite within rounding.
     #[error(
         "matrix is not positive definite: pivot {pivot} of {n} is {value:e}; a ridge above {suggested:e} would do"
@@ -83,6 +91,16 @@ pub enum Error {
         value: f64,
         /// A diagonal shift that would make the factorization succeed.
         suggested: f64,
+    },
+    /// A square matrix without an inverse.
+    #[error(
+        "matrix is singular: pivot {pivot} of {n} is 0; remove dependent columns or duplicate points, or add a ridge"
+    )]
+    Singular {
+        /// Index of the pivot, from 0.
+        pivot: usize,
+        /// Order of the matrix.
+        n: usize,
     },
     /// An iteration that did not reach its goal.
     #[error("{what} did not converge in {iterations} iterations")]

@@ -7,6 +7,7 @@ mod cosine;
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
 pub mod dense;
+mod derivative;
 mod describe;
 mod dot;
 mod engine;
@@ -25,6 +26,7 @@ mod progress;
 mod radial;
 mod real;
 mod simd;
+mod sparse;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -33,11 +35,14 @@ mod workspace;
 pub use algebra::{Product, Scaled, Sum, Term};
 pub use compose::{Exp, Normalized, Power, Transformation, Warped};
 pub use cosine::Cosine;
+pub use derivative::{Differentiable, Jet};
 pub use describe::{Describe, Param, Transform};
 pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
-pub use expr::{AnyKernel, Call, Expr, Family, Parameter, Value, families, parse};
+pub use expr::{
+    AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
+};
 pub use features::{FeatureMap, RandomFourier, Spectral, features};
 pub use kernel::{Block, Definiteness, Kernel, PositiveDefinite, Tile, diagonal};
 pub use laplacian::Laplacian;
@@ -51,4 +56,5 @@ pub use progress::Progress;
 pub use radial::*;
 pub use real::Real;
 pub use simd::Vector;
+pub use sparse::Sparse;
 pub use workspace::Workspace;

@@ -1,10 +1,11 @@
 //! The contract on every kernel, operator and feature map of this crate, and the text form.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 use kernels_core::{
     AnyKernel, Cauchy, Dense, Describe, Error, Exponential, Kernel, Laplacian, LazyGram, LengthScale, Matern,
-    Points, RandomFourier, RationalQuadratic, Rbf, Rows, ScaledOperator, Shifted, Spectral, SumOperator,
-    check_feature_map, check_kernel, check_operator, families, features, gram, parse,
+    Points, RandomFourier, RationalQuadratic, Rbf, Readable, Rows, ScaledOperator, Shifted, Spectral,
+    SumOperator, check_feature_map, check_kernel, check_operator, features, gram, parse,
     testing::{self, rows, tame_rows},
 };
 use nalgebra::DMatrix;
@@ -43,6 +44,9 @@ fn family() -> impl Strategy<Value = String> {
         with("power_of(A * rbf(length_scale=B) + constant(value=0.5), n=3)"),
         with("exp_of(0.3 * cosine() + A * rbf(length_scale=B))"),
         with("warp(rbf(length_scale=A), transform=asinh)"),
+        with(
+            "warp(rbf(length_scale=A) + 0.3 * matern(nu=2.5, length_scale=B), transform=log1p, features=[0, 0])"
+        ),
         with("warp(normalize(linear(offset=A)) + white(variance=B), transform=unit)"),
         with("2 * (linear(offset=A) + matern(nu=1.5, length_scale=B)) * cauchy(length_scale=A)"),
     ]
@@ -72,10 +76,13 @@ check_kernel!(ard_on_hostile_points, ard(), rows(0..8, 3..4));
 check_kernel!(gradients_of_families, kernel(), tame_rows(0..8, 1..4), gradients);
 check_kernel!(gradients_in_many_dimensions, kernel(), tame_rows(2..9, 16..18), gradients);
 check_kernel!(gradients_of_ard, ard(), tame_rows(0..8, 3..4), gradients);
+check_kernel!(derivatives_of_families, kernel(), tame_rows(2..5, 1..4), derivatives);
+check_kernel!(derivatives_of_ard, ard(), tame_rows(2..5, 3..4), derivatives);
 check_kernel!(
     single_precision,
     singles(),
-    rows(0..8, 0..20).prop_map(|xs| Rows::new(&xs.to_matrix().map(|v| v as f32)))
+    // Inner products of larger numbers are ∞ − ∞ in some orders of the terms and not in others.
+    rows(0..8, 0..20).prop_map(|xs| Rows::new(&xs.to_matrix().map(|v| v.clamp(-1e15, 1e15) as f32)))
 );
 
 fn singles() -> impl Strategy<Value = AnyKernel<f32>> {
@@ -150,7 +157,7 @@ fn random_fourier_features_are_unbiased() {
 
 #[test]
 fn every_family_builds_with_its_defaults_and_shows_them() {
-    for family in families() {
+    for family in Rows::<f64>::vocabulary().families() {
         let inner = if family.of_kernel { "rbf()" } else { "" };
         let bare: AnyKernel<f64> = format!("{}({inner})", family.name).parse().unwrap();
         let defaults: Vec<String> =

@@ -1,4 +1,5 @@
 //! The engine's promises: accuracy against exact arithmetic, and bits that do not depend on threads or tiles.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 use kernels_core::{
     Cauchy, Exponential, InverseMultiquadric, Kernel, LazyCross, LazyGram, Matern, Operator, Points,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{AnyKernel, Block, Kernel, Points, Real, Rows, Workspace};
+use kernels_core::{AnyKernel, Block, Kernel, Points, Readable, Real, Rows, Workspace};
 use nalgebra::DMatrixViewMut;
 use rayon::prelude::*;
 use serde_json::json;
@@ -12,6 +12,7 @@ use super::{Run, human};
 use crate::{
     data::{NpyWriter, read_rows, write_matrix},
     error::Error,
+    vocabulary,
 };
 
 /// Scalars of the output.
@@ -55,12 +56,15 @@ impl Gram {
         }
     }
 
-    fn run_in<T: Real>(&self, run: &Run) -> Result<(), Error> {
+    fn run_in<T: Real>(&self, run: &Run) -> Result<(), Error>
+    where
+        Rows<T>: Readable,
+    {
         let xs = read_rows::<T>(&self.x)?;
         let ys = self.y.as_deref().map(read_rows::<T>).transpose()?;
         // The text's own errors have the pointer; parse it for f64 first.
         super::kernel(Some(&self.kernel), &Rows::from_row_major(Vec::new(), 0, xs.dim())?)?;
-        let kernel: AnyKernel<T> = self.kernel.parse()?;
+        let kernel = vocabulary::rows::<T>().read(&self.kernel)?;
         let shape = if self.diag {
             let diagonal = kernels_core::diagonal(&kernel, &xs)?;
             write_matrix(&self.out, &[xs.len()], &diagonal)?;

@@ -16,12 +16,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kernels_core::{AnyKernel, Progress, Rows};
+use kernels_core::{Progress, Rows};
 use serde_json::{Value, json};
 
 pub(crate) use fit::{Data, fit_target};
 
-use crate::error::Error;
+use crate::{error::Error, vocabulary::RowKernel};
 
 /// Kernel methods at the terminal: fit, tune, predict and compare kernel models on tables.
 ///
@@ -276,11 +276,11 @@ pub(crate) fn human(bytes: usize) -> String {
 }
 
 /// A kernel from its text, or the default for these points: Gaussian with the median distance as length scale.
-pub(crate) fn kernel(text: Option<&str>, xs: &Rows<f64>) -> Result<AnyKernel<f64>, Error> {
+pub(crate) fn kernel(text: Option<&str>, xs: &Rows<f64>) -> Result<RowKernel, Error> {
     let Some(text) = text else {
         let scales = kernels_solvers::median_length_scales(xs);
         let mean = scales.iter().sum::<f64>() / scales.len().max(1) as f64;
-        return Ok(AnyKernel::new(kernels_core::Rbf::new(mean)?));
+        return Ok(RowKernel::new(kernels_core::Rbf::new(mean)?));
     };
     text.parse().map_err(|error: kernels_core::Error| {
         let pointer = match &error {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Write},
+    io::{BufReader, Read, Seek, Write},
     path::Path,
 };
 
@@ -14,7 +14,8 @@ use crate::error::Error;
 
 /// A matrix (a vector is one column), row by row, with its numbers of rows and columns.
 pub(super) fn read_matrix(path: &Path) -> Result<(Vec<f64>, usize, usize), Error> {
-    let file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    require_countable(&mut file).map_err(|message| Error::content(path, message))?;
     let npy = NpyFile::new(BufReader::new(file))
         .map_err(|e| Error::content(path, format!("is not a readable NPY file: {e}")))?;
     let (n, dim) = match *npy.shape() {
@@ -38,6 +39,24 @@ pub(super) fn read_matrix(path: &Path) -> Result<(Vec<f64>, usize, usize), Error
         Order::Fortran => (0..n * dim).map(|k| values[k % dim * n + k / dim]).collect(),
     };
     Ok((values, n, dim))
+}
+
+/// A header may promise any shape, and the reader multiplies it out unchecked: refuse what cannot be counted first.
+fn require_countable(file: &mut File) -> Result<(), String> {
+    let mut head = Vec::new();
+    let wrong = |e: std::io::Error| format!("is not a readable NPY file: {e}");
+    // The longest header of a matrix that numpy writes has 128 bytes.
+    Read::take(&mut *file, 1024).read_to_end(&mut head).map_err(wrong)?;
+    file.rewind().map_err(wrong)?;
+    let text = String::from_utf8_lossy(&head);
+    let shape = text.split_once("'shape':").and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
+    let Some((shape, _)) = shape else { return Ok(()) };
+    let mut sizes = shape.split(',').filter_map(|size| size.trim().parse::<usize>().ok());
+    // 16 bytes are the largest number that NPY knows.
+    match sizes.try_fold(16_usize, usize::checked_mul) {
+        Some(_) => Ok(()),
+        None => Err(format!("promises ({shape}) values, more than can be counted; the file is damaged")),
+    }
 }
 
 /// The values of any real type, as they stand in the file.

@@ -5,7 +5,7 @@ mod pictures;
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
-use kernels_core::{AnyKernel, Points, Rows};
+use kernels_core::{Points, Rows};
 use kernels_solvers::{ClassifierModel, GaussianProcess, GpModel, KernelClassifier, Objective};
 use nalgebra::DMatrix;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::{
     datasets::{self, Dataset},
     error::Error,
     report::{Page, plot},
+    vocabulary::RowKernel,
 };
 
 /// Options of `tour`.
@@ -29,8 +30,8 @@ pub(crate) struct Tour {
     quick: bool,
 }
 
-type Gp = GpModel<Rows<f64>, AnyKernel<f64>>;
-type Classifier = ClassifierModel<Rows<f64>, AnyKernel<f64>>;
+type Gp = GpModel<Rows<f64>, RowKernel>;
+type Classifier = ClassifierModel<Rows<f64>, RowKernel>;
 
 /// One kernel on one data set.
 struct Row {
@@ -80,7 +81,7 @@ const KERNELS: [(&str, &str); 9] = [
 /// Rows that hyper-parameters are searched on; models are fitted to all training rows.
 const SEARCH_ROWS: usize = 400;
 
-fn start(text: &str, dim: usize) -> Result<AnyKernel<f64>, Error> {
+fn start(text: &str, dim: usize) -> Result<RowKernel, Error> {
     let d = dim as f64;
     let text = text.replace("=L", &format!("={}", d.sqrt())).replace("=G", &format!("={}", 1.0 / d));
     Ok(text.replace("=D", &format!("={d}")).parse()?)
@@ -92,7 +93,7 @@ fn searched(n: usize) -> Vec<usize> {
     (0..m).map(|i| i * n / m).collect()
 }
 
-fn fit_regression(kernel: AnyKernel<f64>, xs: &Rows<f64>, y: &[f64]) -> Result<Gp, Error> {
+fn fit_regression(kernel: RowKernel, xs: &Rows<f64>, y: &[f64]) -> Result<Gp, Error> {
     let rows = searched(xs.len());
     let targets: Vec<f64> = rows.iter().map(|&i| y[i]).collect();
     let search = GaussianProcess::new(kernel).noise(0.1).max_iterations(40);
@@ -102,7 +103,7 @@ fn fit_regression(kernel: AnyKernel<f64>, xs: &Rows<f64>, y: &[f64]) -> Result<G
 }
 
 fn fit_classes(
-    kernel: AnyKernel<f64>,
+    kernel: RowKernel,
     xs: &Rows<f64>,
     labels: &[usize],
     classes: usize,
@@ -181,7 +182,7 @@ fn compare(data: Dataset, kernels: &[(&'static str, &str)], run: &Run) -> Result
 }
 
 /// An expression with three digits a number, for tables.
-fn short(kernel: &AnyKernel<f64>) -> String {
+fn short(kernel: &RowKernel) -> String {
     let text = kernel.to_string();
     let mut out = String::new();
     let mut number = String::new();
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn tables_show_three_digits() {
-        let kernel: AnyKernel<f64> =
+        let kernel: RowKernel =
             "2.123456 * matern(nu=2.5, length_scale=[0.000123456, 12.3456])".parse().unwrap();
         assert_eq!(short(&kernel), "2.12 * matern(nu=2.5, length_scale=[1.2e-4, 12.3])");
     }

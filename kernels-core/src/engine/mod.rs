@@ -17,4 +17,4 @@ pub(crate) use gram::{allocate, check_shape, for_each_rows};
 pub use gram::{cross_gram, cross_gram_into, gram, gram_into};
 pub(crate) use lazy::multiply_dense;
 pub use lazy::{LazyCross, LazyGram};
-pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal};
+pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal, number};

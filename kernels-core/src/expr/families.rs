@@ -37,17 +37,12 @@ const INNER: &str = "that of the kernel inside";
 const LENGTH: Parameter =
     p("length_scale", "1", "unit of distance, above 0: a number, or a list with one value a feature");
 
-/// All families that can be named in an expression, in the order of the documentation.
-///
-/// ```
-/// let matern = kernels_core::families().iter().find(|f| f.name == "matern").expect("there is one");
-/// assert_eq!(matern.parameters[0].default, "2.5");
-/// ```
-pub fn families() -> &'static [Family] {
+/// The families of kernels on rows, in the order of the documentation.
+pub(super) fn on_rows() -> &'static [Family] {
     &FAMILIES
 }
 
-static FAMILIES: [Family; 20] = [
+static FAMILIES: [Family; 15] = [
     Family {
         name: "rbf",
         summary: "Gaussian, squared exponential",
@@ -168,6 +163,29 @@ static FAMILIES: [Family; 20] = [
         definiteness: PD,
     },
     Family {
+        name: "warp",
+        summary: "kernel of transformed, or of chosen, features",
+        formula: "k(ψ(x), ψ(y))",
+        of_kernel: true,
+        parameters: &[
+            p(
+                "transform",
+                "identity",
+                "identity, log1p (sign(x) ln(1+|x|)), asinh, sqrt (sign(x) √|x|) or unit (row over its norm)",
+            ),
+            p("features", "all", "list of feature indices from 0"),
+        ],
+        definiteness: INNER,
+    },
+];
+
+/// The families for all kinds of points.
+pub(super) fn common() -> &'static [Family] {
+    &COMMON
+}
+
+static COMMON: [Family; 5] = [
+    Family {
         name: "white",
         summary: "noise: only where the same row of one data set meets itself",
         formula: "variance · δ",
@@ -189,21 +207,6 @@ static FAMILIES: [Family; 20] = [
         formula: "k(x,y)/√(k(x,x) k(y,y))",
         of_kernel: true,
         parameters: &[],
-        definiteness: INNER,
-    },
-    Family {
-        name: "warp",
-        summary: "kernel of transformed, or of chosen, features",
-        formula: "k(ψ(x), ψ(y))",
-        of_kernel: true,
-        parameters: &[
-            p(
-                "transform",
-                "identity",
-                "identity, log1p (sign(x) ln(1+|x|)), asinh, sqrt (sign(x) √|x|) or unit (row over its norm)",
-            ),
-            p("features", "all", "list of feature indices from 0"),
-        ],
         definiteness: INNER,
     },
     Family {

@@ -64,6 +64,8 @@ pub struct HalfIntegerMatern {
     value: Vec<f64>,
     /// The same for the slope, −ν/(2(ν−1)) times the polynomial of ν − 1; empty for ν = ½.
     slope: Vec<f64>,
+    /// The same for φ″, ν²/(4(ν−1)(ν−2)) times the polynomial of ν − 2; empty for ν < 5/2.
+    curvature: Vec<f64>,
 }
 
 /// φ(s) = (1 + s/(2α))^(−α).
@@ -200,6 +202,10 @@ impl Profile for Gaussian {
     fn slope<V: Vector>(&self, s: V) -> V {
         V::splat(-0.5) * self.value(s)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        self.value(s) * V::splat(0.25)
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("rbf", vec![]))
     }
@@ -215,6 +221,12 @@ impl Profile for ExponentialProfile {
         let (zero, z) = (V::splat(0.0), s.sqrt());
         // Infinite at 0, where the gradient is 0 by convention.
         zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * s)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let (z, zero) = (s.sqrt(), V::splat(0.0));
+        let value = (-z).exp() * (V::splat(1.0) + z) / (V::splat(4.0) * s * z);
+        zero.select_lt(s, value, zero * s)
     }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("exponential", vec![]))
@@ -243,7 +255,14 @@ impl HalfIntegerMatern {
             0 => Vec::new(),
             p => Self::polynomial(p - 1).into_iter().map(|c| -c * nu / (2.0 * (nu - 1.0))).collect(),
         };
-        Ok(Self { nu, value, slope })
+        let curvature = match p as usize {
+            0 | 1 => Vec::new(),
+            p => {
+                let scale = nu * nu / (4.0 * (nu - 1.0) * (nu - 2.0));
+                Self::polynomial(p - 2).into_iter().map(|c| c * scale).collect()
+            }
+        };
+        Ok(Self { nu, value, slope, curvature })
     }
 
     /// The smoothness ν.
@@ -294,6 +313,17 @@ impl Profile for HalfIntegerMatern {
         }
         (-z).exp() * Self::horner(&self.slope, z)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let (z, zero, decay) = (self.z(s), V::splat(0.0), (-self.z(s)).exp());
+        let value = match self.value.len() {
+            // ν = ½, with s = z².
+            1 => decay * (V::splat(1.0) + z) / (V::splat(4.0) * z * z * z),
+            2 => decay * V::splat(2.25) / z,
+            _ => return decay * Self::horner(&self.curvature, z),
+        };
+        zero.select_lt(z, value, zero * z)
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("matern", vec![("nu", self.nu.into())]))
     }
@@ -315,6 +345,11 @@ impl Profile for RationalQuadraticProfile {
     fn slope<V: Vector>(&self, s: V) -> V {
         let y = s * V::splat(0.5 / self.alpha);
         self.value(s) * V::splat(-0.5) / (V::splat(1.0) + y)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let u = s.mul_add(V::splat(0.5 / self.alpha), V::splat(1.0));
+        self.value(s) * V::splat((self.alpha + 1.0) / (4.0 * self.alpha)) / u / u
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
@@ -344,8 +379,20 @@ impl Profile for CauchyProfile {
         let k = self.value(s);
         -(k * k)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let k = self.value(s);
+        V::splat(2.0) * k * k * k
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("cauchy", vec![]))
+    }
+}
+
+impl PoweredExponential {
+    /// −φ′(0) and φ″(0): 1 for γ = 2, infinite below and then 0 by convention.
+    fn at_zero(&self) -> f64 {
+        if self.gamma < 2.0 { 0.0 } else { 1.0 }
     }
 }
 
@@ -357,7 +404,18 @@ impl Profile for PoweredExponential {
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
         let (zero, power) = (V::splat(0.0), s.powf(V::splat(0.5 * self.gamma)));
-        zero.select_lt(s, V::splat(-0.5 * self.gamma) * power / s * (-power).exp(), zero * s)
+        zero.select_lt(
+            s,
+            V::splat(-0.5 * self.gamma) * power / s * (-power).exp(),
+            zero * s - V::splat(self.at_zero()),
+        )
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let (zero, g, power) = (V::splat(0.0), 0.5 * self.gamma, s.powf(V::splat(0.5 * self.gamma)));
+        let bracket = V::splat(g * g) * power - V::splat(g * (g - 1.0));
+        let value = (-power).exp() * bracket * power / s / s;
+        zero.select_lt(s, value, zero * s + V::splat(self.at_zero()))
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
@@ -396,6 +454,11 @@ impl Profile for InverseMultiquadricProfile {
         V::splat(-self.beta) * self.value(s) / self.base(s)
     }
     #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let base = self.base(s);
+        V::splat(self.beta * (self.beta + 1.0)) * self.value(s) / base / base
+    }
+    #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
         match index {
             0 => V::splat(2.0 * self.c) * self.slope(s),
@@ -432,6 +495,11 @@ impl Profile for MultiquadricProfile {
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
         V::splat(self.beta) * self.value(s) / self.base(s)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let base = self.base(s);
+        V::splat(self.beta * (self.beta - 1.0)) * self.value(s) / base / base
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {

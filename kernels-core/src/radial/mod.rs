@@ -13,8 +13,9 @@ pub use families::{
 };
 
 use crate::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, LengthScale, Param, Profile, Real, Rows, Tile,
-    Workspace, engine, kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Profile,
+    Real, Rows, Tile, Workspace, engine, kernel_ops,
+    profile::{curvature_missing, derivatives},
 };
 
 /// A radial kernel: a [`Profile`] and a length scale. See its aliases: [`Rbf`], [`Matern`], …
@@ -107,9 +108,30 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
         engine::length_gradient(at, self.geometry(), &self.profile, weights, shape, lengths, ws);
     }
 
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let s = engine::number(self.geometry(), x, y);
+        let [value, slope, curvature] = derivatives(&self.profile, s);
+        if curvature_missing(jet, s, curvature) {
+            return false;
+        }
+        // With u = Λ(x − y), Λ = diag ℓᵢ⁻²: ∇k = 2φ′u and ∇²k = 4φ″uuᵀ + 2φ′Λ.
+        let scales = self.length_scale.values();
+        let weight = |i: usize| scales.get(i).or(scales.first()).map_or(1.0, |l| 1.0 / (l * l));
+        let weight = |i: usize| T::of(weight(i));
+        let u = |i: usize| weight(i) * (x[i] - y[i]);
+        let (two, four) = (T::of(2.0) * slope, T::of(4.0) * curvature);
+        let square = |i: usize, j: usize| {
+            let outer = four * u(i) * u(j);
+            if i == j { outer + two * weight(i) } else { outer }
+        };
+        jet.set_stationary(value, |i| two * u(i), square);
+        true
+    }
+
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
         self.length_scale.check(xs.dim())
     }
 }
 
+impl<F: Profile, T: Real> Differentiable<T> for Radial<F> {}
 kernel_ops! { impl[F: Profile] Radial<F>; }

@@ -1,6 +1,12 @@
-//! Dense factorizations in f64: Cholesky and symmetric eigendecomposition.
+//! Dense linear algebra in f64: Cholesky, symmetric eigendecomposition, QR, SVD, LU, products.
 //!
 //! The one place that knows the linear algebra backend (faer). The bits of a result do not depend on the number of threads.
+
+mod lu;
+mod orthogonal;
+
+pub use lu::Lu;
+pub use orthogonal::{Qr, Svd, product, product_transposed, transposed_product};
 
 use faer::{
     MatMut, MatRef, Par, Spec,
@@ -60,8 +66,14 @@ fn check_square(a: &DMatrix<f64>) -> Result<usize, Error> {
     if rows != cols {
         return Err(Error::Shape { what: "columns of a square matrix", expected: rows, given: cols });
     }
+    check_finite(a)?;
+    Ok(rows)
+}
+
+fn check_finite(a: &DMatrix<f64>) -> Result<(), Error> {
+    let rows = a.nrows();
     match a.as_slice().iter().position(|x| !x.is_finite()) {
-        None => Ok(rows),
+        None => Ok(()),
         Some(k) => Err(Error::NotFinite { row: k % rows, column: k / rows, value: a.as_slice()[k] }),
     }
 }
@@ -261,35 +273,4 @@ impl SymmetricEigen {
         }
         Ok(Self { values, vectors })
     }
-}
-
-/// A · B on all cores.
-///
-/// # Errors
-/// [`Error::Shape`] when the columns of `a` are not the rows of `b`.
-///
-/// ```
-/// use kernels_core::dense::product;
-/// use nalgebra::dmatrix;
-/// assert_eq!(product(&dmatrix![1.0, 2.0], &dmatrix![3.0; 4.0])?, dmatrix![11.0]);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub fn product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-    if a.ncols() != b.nrows() {
-        return Err(Error::Shape {
-            what: "rows of the second factor",
-            expected: a.ncols(),
-            given: b.nrows(),
-        });
-    }
-    let mut out = DMatrix::zeros(a.nrows(), b.ncols());
-    faer::linalg::matmul::matmul(
-        view_mut(&mut out),
-        faer::Accum::Replace,
-        view(a),
-        view(b),
-        1.0,
-        parallelism(),
-    );
-    Ok(out)
 }
