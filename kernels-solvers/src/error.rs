@@ -27,6 +27,14 @@ pub enum Error {
         /// Its domain, in words.
         expected: &'static str,
     },
+    /// Something that cannot be done with what was given.
+    #[error("{what} is not possible: {reason}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not, and what to do instead.
+        reason: &'static str,
+    },
     /// A model file of another format.
     #[error(
         "this model has format version {given}; this version of the crate reads {expected}: update the crate, or fit again"
