@@ -152,6 +152,8 @@ fn derivatives_by_the_input() {
                 }
             }
         }
+    }
+}
 
 mod low_rank {
     use super::{matrix, read};
@@ -215,9 +217,7 @@ mod low_rank {
     #[test]
     fn hostile_operators() {
         use nalgebra::{DMatrix, dmatrix};
-        let run = |m: DMatrix<f64>, k: usize| {
-            PivotedCholesky::new(k).run(&Dense::new(m).unwrap(), &mut ())
-        };
+        let run = |m: DMatrix<f64>, k: usize| PivotedCholesky::new(k).run(&Dense::new(m).unwrap(), &mut ());
         assert_eq!(run(DMatrix::zeros(0, 0), 3).unwrap().rank(), 0);
         assert_eq!(run(DMatrix::zeros(4, 4), 3).unwrap().rank(), 0);
         assert_eq!(run(dmatrix![2.0], 3).unwrap().rank(), 1);

@@ -65,7 +65,8 @@ pub fn random_labelled_graphs(count: usize, seed: u64) -> Result<Vec<LabelledGra
     (0..count)
         .map(|_| {
             let n = 20 + next(41) as usize;
-            let mut edges: Vec<(usize, usize, f64)> = (1..n).map(|i| (next(i as u64) as usize, i, 1.0)).collect();
+            let mut edges: Vec<(usize, usize, f64)> =
+                (1..n).map(|i| (next(i as u64) as usize, i, 1.0)).collect();
             for _ in 0..n {
                 let (a, b) = (next(n as u64) as usize, next(n as u64) as usize);
                 if a != b {

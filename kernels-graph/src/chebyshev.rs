@@ -33,8 +33,7 @@ impl Filter {
         }
         let mut count = 32;
         while count <= 4 * most.max(16) {
-            let values: Vec<f64> =
-                (0..count).map(|j| s(center + half * (angle(j, count)).cos())).collect();
+            let values: Vec<f64> = (0..count).map(|j| s(center + half * (angle(j, count)).cos())).collect();
             let largest = values.iter().fold(0.0f64, |a, b| a.max(b.abs()));
             if !largest.is_finite() {
                 return None;

@@ -36,7 +36,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// An edge listed twice where that was to be an error.
-    #[error("edge {from} - {to} is listed twice; sum the weights or take the largest (Duplicates::Sum, Duplicates::Max)")]
+    #[error(
+        "edge {from} - {to} is listed twice; sum the weights or take the largest (Duplicates::Sum, Duplicates::Max)"
+    )]
     DuplicateEdge {
         /// One end.
         from: usize,
@@ -118,7 +120,11 @@ pub(crate) fn parameter(name: &str, value: f64, expected: &'static str) -> Error
 
 /// `value` when it is finite and above 0.
 pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Error> {
-    if value.is_finite() && value > 0.0 { Ok(value) } else { Err(parameter(name, value, "a finite number above 0")) }
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err(parameter(name, value, "a finite number above 0"))
+    }
 }
 
 /// The error of two sizes that must agree.

@@ -139,13 +139,15 @@ impl GraphBuilder {
             let first = indices.len();
             for &(column, weight) in entries.iter() {
                 match weights.last_mut() {
-                    Some(last) if indices.len() > first && indices.last() == Some(&column) => match self.duplicates {
-                        Duplicates::Sum => *last += weight,
-                        Duplicates::Max => *last = f64::max(*last, weight),
-                        Duplicates::Error => {
-                            return Err(Error::DuplicateEdge { from: row, to: column as usize });
+                    Some(last) if indices.len() > first && indices.last() == Some(&column) => {
+                        match self.duplicates {
+                            Duplicates::Sum => *last += weight,
+                            Duplicates::Max => *last = f64::max(*last, weight),
+                            Duplicates::Error => {
+                                return Err(Error::DuplicateEdge { from: row, to: column as usize });
+                            }
                         }
-                    },
+                    }
                     _ => {
                         indices.push(column);
                         weights.push(weight);
@@ -199,7 +201,10 @@ impl Graph {
     ///
     /// # Errors
     /// As [`GraphBuilder::build`].
-    pub fn undirected(nodes: usize, edges: impl IntoIterator<Item = (usize, usize, f64)>) -> Result<Self, Error> {
+    pub fn undirected(
+        nodes: usize,
+        edges: impl IntoIterator<Item = (usize, usize, f64)>,
+    ) -> Result<Self, Error> {
         GraphBuilder::new(nodes).build(edges)
     }
 
@@ -207,7 +212,10 @@ impl Graph {
     ///
     /// # Errors
     /// As [`GraphBuilder::build`].
-    pub fn directed(nodes: usize, edges: impl IntoIterator<Item = (usize, usize, f64)>) -> Result<Self, Error> {
+    pub fn directed(
+        nodes: usize,
+        edges: impl IntoIterator<Item = (usize, usize, f64)>,
+    ) -> Result<Self, Error> {
         GraphBuilder::new(nodes).directed(true).build(edges)
     }
 
@@ -224,7 +232,11 @@ impl Graph {
             }
         }
         let graph = Self { adjacency, directed };
-        if directed { Ok(graph) } else { graph.check_symmetric("pass directed = true, or symmetrize").map(|()| graph) }
+        if directed {
+            Ok(graph)
+        } else {
+            graph.check_symmetric("pass directed = true, or symmetrize").map(|()| graph)
+        }
     }
 
     fn check_symmetric(&self, hint: &'static str) -> Result<(), Error> {
@@ -357,7 +369,11 @@ impl Graph {
         let mut to = vec![usize::MAX; self.nodes()];
         for (i, &node) in nodes.iter().enumerate() {
             if node >= self.nodes() || to[node] != usize::MAX {
-                return Err(Error::Node { what: "a subgraph (below n, each once)", node, nodes: self.nodes() });
+                return Err(Error::Node {
+                    what: "a subgraph (below n, each once)",
+                    node,
+                    nodes: self.nodes(),
+                });
             }
             to[node] = i;
         }

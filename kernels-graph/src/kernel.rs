@@ -126,7 +126,11 @@ impl NodeKernel {
             }
             Self::RandomWalk { a, steps } => {
                 if !(a.is_finite() && a >= 2.0) {
-                    return Err(parameter("a", a, "a finite number, at least 2 (else the kernel is not positive)"));
+                    return Err(parameter(
+                        "a",
+                        a,
+                        "a finite number, at least 2 (else the kernel is not positive)",
+                    ));
                 }
                 if steps == 0 {
                     return Err(parameter("steps", 0.0, "at least 1"));

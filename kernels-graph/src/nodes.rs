@@ -2,7 +2,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use kernels_core::{Block, Definiteness, Describe, Kernel, Points, PositiveDefinite, Tile, Workspace, kernel_ops};
+use kernels_core::{
+    Block, Definiteness, Describe, Kernel, Points, PositiveDefinite, Tile, Workspace, kernel_ops,
+};
 use nalgebra::DMatrix;
 
 /// Some nodes of a graph of `of` nodes: the points of kernels on nodes.

@@ -5,7 +5,9 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Graph, Laplacian, SparseMatrix, chebyshev::Filter, error::positive, graph::row, parallel};
+use crate::{
+    Error, Graph, Laplacian, SparseMatrix, chebyshev::Filter, error::positive, graph::row, parallel,
+};
 
 /// B s(M) B for a sparse symmetric M, a polynomial s and a diagonal B: a kernel on nodes that is only applied.
 ///
@@ -41,15 +43,21 @@ impl SpectralOperator {
 
     /// A bound of ‖computed − exact‖ in the spectral norm, without the rounding of the products themselves.
     pub fn error_bound(&self) -> f64 {
-        let side = self.sides.iter().flatten().fold(if self.sides.is_some() { 0.0 } else { 1.0 }, |a: f64, b| a.max(*b));
+        let side = self
+            .sides
+            .iter()
+            .flatten()
+            .fold(if self.sides.is_some() { 0.0 } else { 1.0 }, |a: f64, b| a.max(*b));
         self.filter.bound() * side * side
     }
 
     fn check(&self, shape: (usize, usize), out: (usize, usize)) -> Result<(), CoreError> {
         let n = self.dim();
-        for (what, expected, given) in
-            [("rows of the vectors", n, shape.0), ("rows of the output", n, out.0), ("columns of the output", shape.1, out.1)]
-        {
+        for (what, expected, given) in [
+            ("rows of the vectors", n, shape.0),
+            ("rows of the output", n, out.0),
+            ("columns of the output", shape.1, out.1),
+        ] {
             if expected != given {
                 return Err(CoreError::Shape { what, expected, given });
             }
@@ -181,11 +189,18 @@ pub fn lanczos(
         let y: Vec<f64> = (0..m)
             .map(|i| (0..m).map(|k| eigen.vectors[(i, k)] * s(eigen.values[k]) * eigen.vectors[(0, k)]).sum())
             .collect();
-        let change: f64 =
-            y.iter().enumerate().map(|(i, y)| (y - last.get(i).copied().unwrap_or(0.0)).powi(2)).sum::<f64>().sqrt();
+        let change: f64 = y
+            .iter()
+            .enumerate()
+            .map(|(i, y)| (y - last.get(i).copied().unwrap_or(0.0)).powi(2))
+            .sum::<f64>()
+            .sqrt();
         last = y;
         let scale = diagonal.iter().chain(&off).fold(0.0f64, |a, b| a.max(b.abs()));
-        if (k > 0 && change <= tolerance) || beta <= 4.0 * f64::EPSILON * scale.max(f64::MIN_POSITIVE) || k + 1 == n {
+        if (k > 0 && change <= tolerance)
+            || beta <= 4.0 * f64::EPSILON * scale.max(f64::MIN_POSITIVE)
+            || k + 1 == n
+        {
             let mut out = vec![0.0; n];
             for (y, v) in last.iter().zip(&basis) {
                 out.iter_mut().zip(v).for_each(|(out, v)| *out += norm * y * v);
@@ -216,7 +231,12 @@ pub(crate) fn conjugate_gradient_with(
     iterate(apply, &vec![1.0; b.len()], b, tolerance, |_| {})
 }
 
-fn cg(matrix: &SparseMatrix, b: &[f64], tolerance: f64, project: impl Fn(&mut [f64])) -> Result<Vec<f64>, Error> {
+fn cg(
+    matrix: &SparseMatrix,
+    b: &[f64],
+    tolerance: f64,
+    project: impl Fn(&mut [f64]),
+) -> Result<Vec<f64>, Error> {
     let n = matrix.rows();
     crate::error::shape("columns of a symmetric matrix", n, matrix.cols())?;
     crate::error::shape("values of the vector", n, b.len())?;
@@ -314,7 +334,12 @@ pub fn solve_laplacian(graph: &Graph, b: &[f64], tolerance: f64) -> Result<Vec<f
 ///
 /// # Errors
 /// As [`solve_laplacian`].
-pub fn resistance_embedding(graph: &Graph, dimension: usize, tolerance: f64, seed: u64) -> Result<DMatrix<f64>, Error> {
+pub fn resistance_embedding(
+    graph: &Graph,
+    dimension: usize,
+    tolerance: f64,
+    seed: u64,
+) -> Result<DMatrix<f64>, Error> {
     graph.need_undirected()?;
     let n = graph.nodes();
     let columns = parallel::map(dimension, |k| {
@@ -350,8 +375,9 @@ pub fn spectral_features(
     positive("tolerance", tolerance)?;
     let form = kernel.form(graph)?;
     let function = form.function;
-    let root = Filter::fit(&move |x| function(x).max(0.0).sqrt(), form.bounds, tolerance, 10_000)
-        .ok_or(kernels_core::Error::NotConverged { what: "Chebyshev series of the root", iterations: 10_000 })?;
+    let root = Filter::fit(&move |x| function(x).max(0.0).sqrt(), form.bounds, tolerance, 10_000).ok_or(
+        kernels_core::Error::NotConverged { what: "Chebyshev series of the root", iterations: 10_000 },
+    )?;
     let n = graph.nodes();
     let scale = 1.0 / (features.max(1) as f64).sqrt();
     let mut g = DMatrix::zeros(n, features);

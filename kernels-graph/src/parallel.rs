@@ -16,7 +16,11 @@ pub(crate) fn map<R: Send>(count: usize, task: impl Fn(usize) -> R + Send + Sync
 }
 
 /// 0..n in pieces of at most `size`, whatever the number of threads.
-pub(crate) fn pieces<R: Send>(n: usize, size: usize, task: impl Fn(Range<usize>) -> R + Send + Sync) -> Vec<R> {
+pub(crate) fn pieces<R: Send>(
+    n: usize,
+    size: usize,
+    task: impl Fn(Range<usize>) -> R + Send + Sync,
+) -> Vec<R> {
     map(n.div_ceil(size.max(1)), |piece| task(piece * size..((piece + 1) * size).min(n)))
 }
 

@@ -70,6 +70,10 @@ fn distance(a: &DMatrix<f64>, b: &DMatrix<f64>) -> f64 {
     let scale = b.iter().filter(|v| v.is_finite()).fold(1e-300f64, |s, v| s.max(v.abs()));
     a.iter()
         .zip(b.iter())
-        .map(|(a, b)| if b.is_infinite() { f64::from(u8::from(!a.is_infinite())) } else { (a - b).abs() / scale })
+        .map(
+            |(a, b)| {
+                if b.is_infinite() { f64::from(u8::from(!a.is_infinite())) } else { (a - b).abs() / scale }
+            },
+        )
         .fold(0.0, f64::max)
 }

@@ -58,9 +58,10 @@ pub use classify::{ClassifierModel, KernelClassifier};
 pub use data::Targets;
 pub use error::Error;
 pub use gp::{
-    ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel, GpPrediction, HeteroscedasticGp,
-    HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs, SearchOutcome, SparseGaussianProcess, SparseGpModel,
-    StochasticEstimate, WeightPosterior, log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
+    ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel,
+    GpPrediction, HeteroscedasticGp, HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs,
+    SearchOutcome, SparseGaussianProcess, SparseGpModel, StochasticEstimate, WeightPosterior,
+    log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
 };
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
 pub use logistic::{KernelLogistic, LogisticModel};

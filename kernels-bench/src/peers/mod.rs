@@ -3,8 +3,8 @@
 mod foundation;
 mod group;
 mod machine;
-mod sequences;
 mod sample;
+mod sequences;
 pub(crate) mod side;
 mod statistics;
 

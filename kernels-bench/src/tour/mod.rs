@@ -1,8 +1,8 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
 mod pictures;
-mod series;
 mod sampling;
+mod series;
 
 use std::{path::PathBuf, time::Instant};
 

@@ -211,17 +211,11 @@ impl<T: Real, S: Kernel<Rows<T>>> Setting<'_, T, S> {
         self.shrunk_values(indices, |p| self.x.shrink[indices[p].0] * self.y.shrink[indices[p].1])
     }
 
-    fn shrunk_values(
-        &self,
-        indices: &[(usize, usize)],
-        shrink: impl Fn(usize) -> f64,
-    ) -> Vec<ScaledValue> {
+    fn shrunk_values(&self, indices: &[(usize, usize)], shrink: impl Fn(usize) -> f64) -> Vec<ScaledValue> {
         let (pairs, places, mut out) = self.pairs(indices, shrink);
         let values = self.with_source(|source| match self.kernel.chosen_solver() {
             Solver::Auto { .. } | Solver::Polynomial { .. } => values(source, &pairs, Tiles::default()),
-            Solver::FiniteDifferences { scheme, .. } => {
-                values(source, &pairs, Grid::new(recurrence(scheme)))
-            }
+            Solver::FiniteDifferences { scheme, .. } => values(source, &pairs, Grid::new(recurrence(scheme))),
             Solver::Truncated { levels: n, order } => {
                 let all = levels(source, &pairs, Truncation { levels: n, order });
                 all.chunks_exact(n + 1).map(|l| ScaledValue::new(l.iter().sum(), 0)).collect()

@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    Counts, FeatureId, GraphKernel, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
-};
+use super::{Counts, FeatureId, GraphKernel, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 use crate::{Error, Graph, error::parameter};
 
 /// Bit of the pair (i, j), i < j, of a graph of k nodes.
@@ -27,7 +23,10 @@ fn classes(k: usize) -> &'static [u16] {
             orders = orders
                 .iter()
                 .flat_map(|o: &Vec<usize>| {
-                    (0..k).filter(|v| !o.contains(v)).map(|v| o.iter().copied().chain([v]).collect()).collect::<Vec<_>>()
+                    (0..k)
+                        .filter(|v| !o.contains(v))
+                        .map(|v| o.iter().copied().chain([v]).collect())
+                        .collect::<Vec<_>>()
                 })
                 .collect();
         }
@@ -48,7 +47,8 @@ fn classes(k: usize) -> &'static [u16] {
             }
             // Masks ascend, so the first of a class is its least; mark the whole class.
             for to in &moves {
-                let moved: u32 = to.iter().enumerate().filter(|(b, _)| mask >> b & 1 == 1).map(|(_, to)| to).sum();
+                let moved: u32 =
+                    to.iter().enumerate().filter(|(b, _)| mask >> b & 1 == 1).map(|(_, to)| to).sum();
                 table[moved as usize] = mask as u16;
             }
         }
@@ -267,7 +267,9 @@ impl GraphKernel for GraphletSampling {
             *found.entry(table[mask(&neighbours, &nodes) as usize]).or_insert(0u64) += 1;
         }
         let scale = 1.0 / self.samples as f64;
-        Counts::weighted(found.into_iter().map(|(class, count)| (name(class), scale * count as f64)).collect())
+        Counts::weighted(
+            found.into_iter().map(|(class, count)| (name(class), scale * count as f64)).collect(),
+        )
     }
     fn compare(&self, x: &Counts, y: &Counts) -> f64 {
         x.dot(y)

@@ -102,7 +102,8 @@ impl Counts {
         let (mut a, mut b, mut sum) = (0, 0, 0.0);
         while a < self.ids.len() || b < other.ids.len() {
             let (x, y) = (self.ids.get(a), other.ids.get(b));
-            let (left, right) = (y.is_none_or(|y| x.is_some_and(|x| x <= y)), x.is_none_or(|x| y.is_some_and(|y| y <= x)));
+            let (left, right) =
+                (y.is_none_or(|y| x.is_some_and(|x| x <= y)), x.is_none_or(|x| y.is_some_and(|y| y <= x)));
             let value = if left { self.values[a] } else { 0.0 } - if right { other.values[b] } else { 0.0 };
             sum += value.abs();
             a += usize::from(left);

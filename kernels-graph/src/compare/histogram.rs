@@ -1,10 +1,6 @@
 //! Histograms of labels.
 
-use super::{
-    Counts, GraphKernel, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
-};
+use super::{Counts, GraphKernel, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 
 /// Σ over labels of the product of the numbers of nodes that carry it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -88,9 +88,11 @@ pub(crate) fn to_core(error: Error) -> kernels_core::Error {
             value: given,
             expected: "below the bound of convergence, 1 over the largest product of spectral radii",
         },
-        Error::Missing { graph, .. } => {
-            kernels_core::Error::Shape { what: "labels or attributes of a graph (number)", expected: 1, given: graph }
-        }
+        Error::Missing { graph, .. } => kernels_core::Error::Shape {
+            what: "labels or attributes of a graph (number)",
+            expected: 1,
+            given: graph,
+        },
         _ => kernels_core::Error::Shape { what: "a set of graphs", expected: 1, given: 0 },
     }
 }
@@ -113,7 +115,11 @@ fn forms<K: GraphKernel>(kernel: &K, graphs: &GraphSet) -> Vec<K::Form> {
 /// assert!((k[(4, 4)] - 1.0).abs() < 1e-15 && k[(0, 1)] < 1.0);
 /// # Ok::<(), kernels_graph::Error>(())
 /// ```
-pub fn graph_gram<K: GraphKernel>(kernel: &K, graphs: &GraphSet, normalize: bool) -> Result<DMatrix<f64>, Error> {
+pub fn graph_gram<K: GraphKernel>(
+    kernel: &K,
+    graphs: &GraphSet,
+    normalize: bool,
+) -> Result<DMatrix<f64>, Error> {
     kernel.check(graphs)?;
     let forms = forms(kernel, graphs);
     let n = forms.len();

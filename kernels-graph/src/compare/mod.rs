@@ -18,10 +18,12 @@ mod walk;
 mod wl;
 mod wwl;
 
-pub use graphlet::{Graphlets, GraphletSampling, graphlet_counts};
+pub use graphlet::{GraphletSampling, Graphlets, graphlet_counts};
 pub use hash::{Counts, FeatureId};
 pub use histogram::{EdgeHistogram, VertexHistogram};
-pub use kernel::{ExplicitFeatures, GraphFeatures, GraphKernel, explicit_features, graph_cross_gram, graph_gram};
+pub use kernel::{
+    ExplicitFeatures, GraphFeatures, GraphKernel, explicit_features, graph_cross_gram, graph_gram,
+};
 pub use neighbourhood::{HashKind, NeighbourhoodHash};
 pub use path::ShortestPath;
 pub use propagation::{Propagation, PropagationMetric};

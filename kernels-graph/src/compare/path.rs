@@ -1,12 +1,11 @@
 //! The shortest-path kernel.
 
-use std::{cmp::Reverse, collections::{BinaryHeap, VecDeque}};
-
-use super::{
-    Counts, FeatureId, GraphKernel, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
 };
+
+use super::{Counts, FeatureId, GraphKernel, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 use crate::{Error, Graph};
 
 /// Counts of ordered pairs of different nodes by (label, label, distance): an unordered pair counts in both directions.
@@ -76,7 +75,11 @@ impl GraphKernel for ShortestPath {
                 }
             }
             all.extend(
-                lengths.iter().enumerate().filter(|(v, d)| *v != u && **d >= 0).map(|(v, d)| (label(u), label(v), *d)),
+                lengths
+                    .iter()
+                    .enumerate()
+                    .filter(|(v, d)| *v != u && **d >= 0)
+                    .map(|(v, d)| (label(u), label(v), *d)),
             );
         }
         // Count before hashing: there are few kinds of pairs.

@@ -8,11 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{
-    Counts, GraphKernel, GraphSet, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
-};
+use super::{Counts, GraphKernel, GraphSet, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 use crate::{Error, error::positive, laplacian::inverse};
 
 /// The distance that locality-sensitive hashing of distributions respects.
@@ -47,7 +43,14 @@ impl Propagation {
     /// [`kernels_core::Error::Parameter`] for a width that is not above 0.
     pub fn new(steps: usize, width: f64) -> Result<Self, Error> {
         let width = positive("width", width)?;
-        Ok(Self { steps, width, metric: PropagationMetric::default(), attributes: false, seed: 0, given: None })
+        Ok(Self {
+            steps,
+            width,
+            metric: PropagationMetric::default(),
+            attributes: false,
+            seed: 0,
+            given: None,
+        })
     }
 
     /// The metric.
@@ -99,7 +102,9 @@ impl Propagation {
     }
 
     fn stream(&self, step: usize, what: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add((step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let mut rng = ChaCha8Rng::seed_from_u64(
+            self.seed.wrapping_add((step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        );
         rng.set_stream(what);
         rng
     }
@@ -161,7 +166,11 @@ impl GraphKernel for Propagation {
     fn check(&self, graphs: &GraphSet) -> Result<(), Error> {
         if self.attributes {
             if let Some(graph) = (0..graphs.len()).find(|&i| graphs.point(i).node_attributes().is_none()) {
-                return Err(Error::Missing { kernel: "propagation of attributes", needed: "node attributes", graph });
+                return Err(Error::Missing {
+                    kernel: "propagation of attributes",
+                    needed: "node attributes",
+                    graph,
+                });
             }
         }
         Ok(())

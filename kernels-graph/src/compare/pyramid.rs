@@ -2,11 +2,7 @@
 
 use kernels_core::dense::SymmetricEigen;
 
-use super::{
-    Counts, GraphKernel, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
-};
+use super::{Counts, GraphKernel, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 use crate::{Error, error::parameter, laplacian::dense};
 
 /// Nodes are points of \[0, 1\]ᵈ, the absolute components of the d eigenvectors of A with the largest |eigenvalue|, compared by histograms on

@@ -45,7 +45,10 @@ impl LabelledGraph {
     ///
     /// # Errors
     /// [`Error::Node`]; [`Error::Unsupported`] for a label of a pair that is not an edge.
-    pub fn edge_labels(mut self, labels: impl IntoIterator<Item = (usize, usize, i64)>) -> Result<Self, Error> {
+    pub fn edge_labels(
+        mut self,
+        labels: impl IntoIterator<Item = (usize, usize, i64)>,
+    ) -> Result<Self, Error> {
         let mut all = vec![0; self.graph.adjacency().nnz()];
         for (u, v, label) in labels {
             for (from, to) in [(u, v), (v, u)] {
@@ -113,7 +116,8 @@ impl LabelledGraph {
 
     /// (neighbour, label of the edge) of a node.
     pub fn labelled_neighbours(&self, node: usize) -> impl Iterator<Item = (usize, i64)> + '_ {
-        let range = if node < self.nodes() { self.graph.adjacency().indptr().outer_inds_sz(node) } else { 0..0 };
+        let range =
+            if node < self.nodes() { self.graph.adjacency().indptr().outer_inds_sz(node) } else { 0..0 };
         let start = range.start;
         self.graph.adjacency().indices()[range].iter().enumerate().map(move |(at, &v)| {
             (v as usize, self.edge_labels.as_ref().map_or(0, |labels| labels[start + at]))

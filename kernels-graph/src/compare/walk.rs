@@ -1,7 +1,7 @@
 //! Random-walk kernels.
 
-use kernels_core::dense::SymmetricEigen;
 use kernels_core::Points;
+use kernels_core::dense::SymmetricEigen;
 #[cfg(test)]
 use nalgebra::DMatrix;
 
@@ -213,7 +213,9 @@ fn counts(graph: &Graph, steps: usize) -> Form {
     let mut x = vec![1.0; graph.nodes()];
     let mut out = vec![graph.nodes() as f64];
     for _ in 0..steps {
-        x = (0..graph.nodes()).map(|i| graph.neighbours(i).map(|(j, w)| w * x[j]).sum::<f64>() / scale).collect();
+        x = (0..graph.nodes())
+            .map(|i| graph.neighbours(i).map(|(j, w)| w * x[j]).sum::<f64>() / scale)
+            .collect();
         out.push(x.iter().sum());
     }
     Form::Counts(out, scale)

@@ -1,10 +1,6 @@
 //! Weisfeiler–Lehman refinement: subtree kernel and optimal assignment.
 
-use super::{
-    Counts, FeatureId, GraphKernel, LabelledGraph,
-    hash::Absorb,
-    kernel::graph_kernels,
-};
+use super::{Counts, FeatureId, GraphKernel, LabelledGraph, hash::Absorb, kernel::graph_kernels};
 
 /// Names of the nodes at levels 0, …, h: level 0 is the label, level t + 1 hashes the own name with the sorted names of the neighbours.
 ///

@@ -129,7 +129,11 @@ impl GraphKernel for WassersteinContinuous {
                 needed: "node attributes",
                 graph: i,
             })?;
-            crate::error::shape("attributes a node", *width.get_or_insert(attributes.ncols()), attributes.ncols())?;
+            crate::error::shape(
+                "attributes a node",
+                *width.get_or_insert(attributes.ncols()),
+                attributes.ncols(),
+            )?;
         }
         Ok(())
     }

@@ -88,7 +88,12 @@ impl WalkFeatures {
     /// assert!(f[1] > 0.1 && f[3] < -0.1);
     /// # Ok::<(), kernels_graph::Error>(())
     /// ```
-    pub fn regress(&self, labelled: &[usize], targets: &DMatrix<f64>, ridge: f64) -> Result<DMatrix<f64>, Error> {
+    pub fn regress(
+        &self,
+        labelled: &[usize],
+        targets: &DMatrix<f64>,
+        ridge: f64,
+    ) -> Result<DMatrix<f64>, Error> {
         crate::error::shape("rows of the targets", labelled.len(), targets.nrows())?;
         crate::error::positive("ridge", ridge)?;
         if self.second.is_some() {
@@ -118,7 +123,8 @@ impl WalkFeatures {
                     scatter(a, &mut z);
                     for ((out, &node), a) in out.iter_mut().zip(labelled).zip(a) {
                         let (columns, values) = row(&self.first, node);
-                        *out = ridge * a + columns.iter().zip(values).map(|(&j, v)| v * z[j as usize]).sum::<f64>();
+                        *out = ridge * a
+                            + columns.iter().zip(values).map(|(&j, v)| v * z[j as usize]).sum::<f64>();
                     }
                 },
                 &y,
@@ -173,9 +179,11 @@ impl Operator<f64> for WalkFeatures {
     }
     fn apply(&self, rhs: DMatrixView<'_, f64>, mut out: DMatrixViewMut<'_, f64>) -> Result<(), CoreError> {
         let n = self.first.rows();
-        for (what, expected, given) in
-            [("rows of the vectors", n, rhs.nrows()), ("rows of the output", n, out.nrows()), ("columns of the output", rhs.ncols(), out.ncols())]
-        {
+        for (what, expected, given) in [
+            ("rows of the vectors", n, rhs.nrows()),
+            ("rows of the output", n, out.nrows()),
+            ("columns of the output", rhs.ncols(), out.ncols()),
+        ] {
             if expected != given {
                 return Err(CoreError::Shape { what, expected, given });
             }

@@ -201,7 +201,11 @@ impl NodeKernel {
             }
             Self::RandomWalk { a, steps } => {
                 if steps % 2 == 1 && a <= 2.0 {
-                    return Err(Error::Divergent { what: "1/(a - 1) of an odd random-walk kernel", given: 1.0 / (a - 1.0), bound: 1.0 });
+                    return Err(Error::Divergent {
+                        what: "1/(a - 1) of an odd random-walk kernel",
+                        given: 1.0 / (a - 1.0),
+                        bound: 1.0,
+                    });
                 }
                 (base(Laplacian::Symmetric, 1.0)?, modulation_power(a - 1.0, steps, LONGEST), 1.0, 1.0)
             }
@@ -212,7 +216,8 @@ impl NodeKernel {
                     *term *= quarter / f64::from(k + 1);
                     Some(out)
                 });
-                let mut out = WalkKernel::asymmetric(walk_base(graph, 1.0), cut(alpha.collect(), 1.0), vec![1.0])?;
+                let mut out =
+                    WalkKernel::asymmetric(walk_base(graph, 1.0), cut(alpha.collect(), 1.0), vec![1.0])?;
                 // cos 0 = 1 for a node without edges, where the series stops at α₀.
                 for (side, degree) in out.sides.iter_mut().zip(&degrees) {
                     if *degree <= 0.0 {
@@ -221,9 +226,12 @@ impl NodeKernel {
                 }
                 return Ok(out);
             }
-            Self::PageRank { alpha } => {
-                (walk_base(graph, 1.0 - alpha), modulation_inverse_power(1.0, LONGEST), 1.0 - alpha, alpha.sqrt())
-            }
+            Self::PageRank { alpha } => (
+                walk_base(graph, 1.0 - alpha),
+                modulation_inverse_power(1.0, LONGEST),
+                1.0 - alpha,
+                alpha.sqrt(),
+            ),
             Self::RegularizedCommuteTime { alpha } => {
                 (walk_base(graph, alpha), modulation_inverse_power(1.0, LONGEST), alpha, 1.0)
             }

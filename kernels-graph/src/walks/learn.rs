@@ -60,11 +60,16 @@ impl ModulationNetwork {
     /// [`kernels_core::Error::Parameter`] for no units or no terms.
     pub fn new(hidden: usize, terms: usize, seed: u64) -> Result<Self, Error> {
         if hidden == 0 || terms == 0 {
-            return Err(crate::error::parameter("units and terms of a modulation network", 0.0, "at least 1"));
+            return Err(crate::error::parameter(
+                "units and terms of a modulation network",
+                0.0,
+                "at least 1",
+            ));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut parameters: Vec<f64> =
-            (0..3 * hidden).map(|_| rand_distr::Distribution::sample(&rand_distr::StandardNormal, &mut rng)).collect();
+        let mut parameters: Vec<f64> = (0..3 * hidden)
+            .map(|_| rand_distr::Distribution::sample(&rand_distr::StandardNormal, &mut rng))
+            .collect();
         parameters[..hidden].iter_mut().for_each(|a| *a = a.abs() / hidden as f64);
         parameters[2 * hidden..].iter_mut().for_each(|d| *d = d.abs());
         parameters.push(0.5);
@@ -158,7 +163,10 @@ fn pair_grams(by_length: &[SparseMatrix], labelled: &[usize]) -> Vec<Vec<DMatrix
         (k..by_length.len())
             .map(|j| {
                 let entry = |a: usize, b: usize| {
-                    super::features::sparse_dot(row(&by_length[k], labelled[a]), row(&by_length[j], labelled[b]))
+                    super::features::sparse_dot(
+                        row(&by_length[k], labelled[a]),
+                        row(&by_length[j], labelled[b]),
+                    )
                 };
                 let one = DMatrix::from_fn(l, l, entry);
                 0.5 * (&one + one.transpose())

@@ -20,22 +20,38 @@ pub enum LengthLaw {
 
 impl LengthLaw {
     /// Probabilities of halting before step k = 1, 2, … as multiples of 2⁻³², and the survival they give, exactly.
-    pub(crate) fn tables(&self, kernel: &WalkKernel, modulation: &[f64]) -> Result<(Vec<u32>, Vec<f64>), Error> {
+    pub(crate) fn tables(
+        &self,
+        kernel: &WalkKernel,
+        modulation: &[f64],
+    ) -> Result<(Vec<u32>, Vec<f64>), Error> {
         let terms = modulation.iter().rposition(|f| f.abs() > 0.0).map_or(1, |k| k + 1);
         let wanted: Vec<f64> = match self {
             Self::Geometric(p) => {
                 if !(*p > 0.0 && *p < 1.0) {
                     return Err(parameter("halting probability", *p, "above 0 and below 1"));
                 }
-                (0..terms).scan(1.0, |s, _| { let out = *s; *s *= 1.0 - p; Some(out) }).collect()
+                (0..terms)
+                    .scan(1.0, |s, _| {
+                        let out = *s;
+                        *s *= 1.0 - p;
+                        Some(out)
+                    })
+                    .collect()
             }
             Self::Table(table) => {
                 let all: Vec<f64> = std::iter::once(1.0).chain(table.iter().copied()).take(terms).collect();
                 if let Some(at) = all.windows(2).position(|w| !(w[1] <= w[0] && w[1] >= 0.0)) {
                     return Err(parameter("survival", all[at + 1], "not increasing, between 0 and 1"));
                 }
-                if let Some(k) = (0..terms).find(|&k| modulation[k].abs() > 0.0 && !(all.get(k).copied().unwrap_or(0.0) > 0.0)) {
-                    return Err(parameter("survival at a step that counts", k as f64, "above 0, else the estimate is biased"));
+                if let Some(k) = (0..terms)
+                    .find(|&k| modulation[k].abs() > 0.0 && !(all.get(k).copied().unwrap_or(0.0) > 0.0))
+                {
+                    return Err(parameter(
+                        "survival at a step that counts",
+                        k as f64,
+                        "above 0, else the estimate is biased",
+                    ));
                 }
                 all
             }

@@ -17,7 +17,12 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    pub(crate) fn new(kernel: &WalkKernel, terms: usize, walks: usize, law: &LengthLaw) -> Result<Self, Error> {
+    pub(crate) fn new(
+        kernel: &WalkKernel,
+        terms: usize,
+        walks: usize,
+        law: &LengthLaw,
+    ) -> Result<Self, Error> {
         if walks == 0 {
             return Err(crate::error::parameter("walks", 0.0, "at least 1"));
         }
@@ -121,7 +126,10 @@ impl Moments {
 /// A law or a number of walks out of range; [`Error::Unsupported`] for an asymmetric pair.
 pub fn expected_error(kernel: &WalkKernel, walks: usize, law: &LengthLaw) -> Result<f64, Error> {
     if !kernel.is_symmetric() {
-        return Err(Error::Unsupported { what: "the expected error of an asymmetric pair", hint: "give one modulation" });
+        return Err(Error::Unsupported {
+            what: "the expected error of an asymmetric pair",
+            hint: "give one modulation",
+        });
     }
     let f = kernel.modulation();
     let moments = Moments::new(kernel, f.len(), walks, law)?;

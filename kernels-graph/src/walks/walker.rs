@@ -114,7 +114,12 @@ impl RandomWalks {
     ///
     /// # Errors
     /// As [`RandomWalks::features`]; a range beyond the last node or an unknown copy.
-    pub fn shard(&self, kernel: &WalkKernel, nodes: Range<usize>, copy: usize) -> Result<SparseMatrix, Error> {
+    pub fn shard(
+        &self,
+        kernel: &WalkKernel,
+        nodes: Range<usize>,
+        copy: usize,
+    ) -> Result<SparseMatrix, Error> {
         let n = kernel.base().rows();
         self.check(&nodes, n)?;
         if copy > 1 {
@@ -128,7 +133,8 @@ impl RandomWalks {
         let start = nodes.start;
         let parts = parallel::pieces(nodes.len(), SHARD, |range| {
             let mut walker = Walker::new(kernel.base(), &starts, &factors, &halt, self, copy);
-            let (mut lengths, mut indices, mut values) = (Vec::with_capacity(range.len()), Vec::new(), Vec::new());
+            let (mut lengths, mut indices, mut values) =
+                (Vec::with_capacity(range.len()), Vec::new(), Vec::new());
             let mut arrivals: Vec<(u64, f64)> = Vec::new();
             for node in range {
                 let (node, before) = (start + node, indices.len());
@@ -153,7 +159,12 @@ impl RandomWalks {
     ///
     /// # Errors
     /// As [`RandomWalks::features`].
-    pub fn per_length(&self, kernel: &WalkKernel, terms: usize, copy: usize) -> Result<Vec<SparseMatrix>, Error> {
+    pub fn per_length(
+        &self,
+        kernel: &WalkKernel,
+        terms: usize,
+        copy: usize,
+    ) -> Result<Vec<SparseMatrix>, Error> {
         let n = kernel.base().rows();
         self.check(&(0..n), n)?;
         let (halt, survival) = self.length.tables(kernel, &vec![1.0; terms.max(1)])?;
@@ -167,7 +178,10 @@ impl RandomWalks {
                 arrivals.iter_mut().for_each(Vec::clear);
                 walker.walk(node, |step, at, load| {
                     let list = &mut arrivals[step];
-                    list.push((u64::from(at) << 32 | list.len() as u64, load / (survival[step] * self.walks as f64)));
+                    list.push((
+                        u64::from(at) << 32 | list.len() as u64,
+                        load / (survival[step] * self.walks as f64),
+                    ));
                 });
                 for (list, (lengths, indices, values)) in arrivals.iter_mut().zip(&mut out) {
                     let before = indices.len();
@@ -349,7 +363,9 @@ impl<'a> Walker<'a> {
         self.active.sort_unstable_by_key(|(_, _, walk)| *walk);
         self.active.retain(|&(_, _, walk)| {
             let draw = match first {
-                Some((other, draw)) if antithetic && walk % 2 == 1 && other + 1 == walk => draw.wrapping_add(1 << 31),
+                Some((other, draw)) if antithetic && walk % 2 == 1 && other + 1 == walk => {
+                    draw.wrapping_add(1 << 31)
+                }
                 _ => rng.next_u32(),
             };
             first = Some((walk, draw));

@@ -269,4 +269,3 @@ impl fmt::Debug for NetworkKernel {
         write!(f, "NetworkKernel({:?} of {})", self.limit, self.net)
     }
 }
-

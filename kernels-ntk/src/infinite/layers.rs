@@ -56,7 +56,12 @@ impl Own {
 
     fn layer(&mut self, layer: &Layer, records: &mut Vec<Record>) {
         let slot = records.len();
-        records.push(Record { before: self.q.clone(), after: Vec::new(), series: Vec::new(), width: self.width });
+        records.push(Record {
+            before: self.q.clone(),
+            after: Vec::new(),
+            series: Vec::new(),
+            width: self.width,
+        });
         match layer {
             Layer::Dense(w) => {
                 self.affine(w.w2(), w.b2(), tangent(w, self.width));
@@ -155,10 +160,9 @@ pub(super) fn join(layer: &Layer, parts: impl Iterator<Item = (f64, f64, f64)>) 
 pub(super) fn tangent(w: &Weights, fan_in: usize) -> Tangent {
     match w.parameterization {
         Parameterization::Ntk => Tangent::Fresh,
-        Parameterization::Standard => Tangent::Old {
-            factor: fan_in as f64,
-            constant: if w.b_std.is_some() { 1.0 } else { 0.0 },
-        },
+        Parameterization::Standard => {
+            Tangent::Old { factor: fan_in as f64, constant: if w.b_std.is_some() { 1.0 } else { 0.0 } }
+        }
     }
 }
 
@@ -249,12 +253,7 @@ impl Strip {
     }
 
     /// Takes the pairs through the layers.
-    pub(super) fn chain<'r>(
-        &mut self,
-        layers: &[Layer],
-        records: &mut std::slice::Iter<'r, Record>,
-        at: At,
-    ) {
+    pub(super) fn chain<'r>(&mut self, layers: &[Layer], records: &mut std::slice::Iter<'r, Record>, at: At) {
         for layer in layers {
             let Some(record) = records.next() else { return };
             self.layer(layer, record, records, at);
@@ -293,14 +292,8 @@ impl Strip {
         for j in 0..self.columns() {
             let k = at.column + j;
             let column = (record.before[k], record.after[k]);
-            let step = Step::Affine {
-                scale,
-                bias,
-                tangent,
-                before: &record.before,
-                after: &record.after,
-                column,
-            };
+            let step =
+                Step::Affine { scale, bias, tangent, before: &record.before, after: &record.after, column };
             angles::run(step, &mut self.column(j));
         }
     }
@@ -333,7 +326,8 @@ impl Strip {
                 let bare: Vec<f64> = record.after.iter().map(|q| (q - offset).max(0.0)).collect();
                 for j in 0..self.columns() {
                     let k = at.column + j;
-                    let step = Step::Erf { a: *a, b: *b, variances: &record.before, column: record.before[k] };
+                    let step =
+                        Step::Erf { a: *a, b: *b, variances: &record.before, column: record.before[k] };
                     angles::run(step, &mut self.column(j));
                     if offset > 0.0 {
                         let step = Step::Affine {

@@ -205,8 +205,12 @@ impl Field {
         let (left, right) = match sides {
             Sides::Own(records) => {
                 let before = self.variances();
-                let mut single =
-                    Single { after: Vec::new(), series: Vec::new(), full: Vec::new(), before: before.clone() };
+                let mut single = Single {
+                    after: Vec::new(),
+                    series: Vec::new(),
+                    full: Vec::new(),
+                    before: before.clone(),
+                };
                 for q in &before {
                     let dual = if series {
                         let s = HermiteSeries::of(phi, *q, SERIES_TOLERANCE);
@@ -673,7 +677,11 @@ impl<T: Real> Kernel<Images<T>> for NetworkKernel {
         }
         let (height, width, channels) = xs.shape();
         if height * width * channels == 0 && !xs.is_empty() {
-            return Err(kernels_core::Error::Shape { what: "values of an image (at least)", expected: 1, given: 0 });
+            return Err(kernels_core::Error::Shape {
+                what: "values of an image (at least)",
+                expected: 1,
+                given: 0,
+            });
         }
         Ok(())
     }

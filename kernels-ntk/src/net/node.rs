@@ -127,8 +127,7 @@ impl<'n> Taker<'n> {
     }
 
     fn window(&mut self, key: &'static str) -> Result<Window, Error> {
-        let size =
-            self.sizes(key)?.ok_or_else(|| invalid(format!("`{}` needs `{key}`", self.node.name)))?;
+        let size = self.sizes(key)?.ok_or_else(|| invalid(format!("`{}` needs `{key}`", self.node.name)))?;
         let stride = self.sizes("stride")?.unwrap_or_else(|| vec![1; size.len()]);
         let padding = match self.word("padding", "VALID")?.to_ascii_uppercase().as_str() {
             "SAME" => Padding::Same,
@@ -210,10 +209,9 @@ fn layer(node: &Node) -> Result<Option<Layer>, Error> {
         "conv" => Layer::Conv(t.weights()?, t.window("filter")?),
         "conv_local" => Layer::ConvLocal(t.weights()?, t.window("filter")?),
         "conv_transpose" => Layer::ConvTranspose(t.weights()?, t.window("filter")?),
-        "avg_pool" => Layer::AvgPool {
-            window: t.window("window")?,
-            normalize_edges: t.bool("normalize_edges", false)?,
-        },
+        "avg_pool" => {
+            Layer::AvgPool { window: t.window("window")?, normalize_edges: t.bool("normalize_edges", false)? }
+        }
         "sum_pool" => {
             t.bool("normalize_edges", false)?;
             Layer::SumPool(t.window("window")?)

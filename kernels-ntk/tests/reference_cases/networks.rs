@@ -127,7 +127,13 @@ fn convolutional() {
                     // The peer takes the angle of a place with itself from √(q₁₁q₂₂ − q₁₂²), which rounding lifts to √ε: its
                     // tangent kernels of an image with itself are off by 1e-9, see `flattened_images_of_themselves`.
                     let tolerance = if key == "ntk" && i == j { 1e-8 } else { 1e-10 };
-                    close_at(&format!("{name} {key}[{i}, {j}]"), got[(i, j)], expected[(i, j)], tolerance, scale);
+                    close_at(
+                        &format!("{name} {key}[{i}, {j}]"),
+                        got[(i, j)],
+                        expected[(i, j)],
+                        tolerance,
+                        scale,
+                    );
                 }
             }
         }

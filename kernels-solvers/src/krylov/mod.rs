@@ -1,11 +1,13 @@
 //! Krylov methods for symmetric operators that are multiplied by and never stored.
 
 mod iteration;
+mod lanczos;
 mod minres;
 mod preconditioner;
 
 pub(crate) use iteration::Iteration;
 use kernels_core::{Error as CoreError, Operator, Progress, Real};
+pub(crate) use lanczos::Lanczos;
 pub use minres::Minres;
 use nalgebra::DMatrix;
 pub use preconditioner::{BlockJacobi, Identity, LowRankPreconditioner, Preconditioner};

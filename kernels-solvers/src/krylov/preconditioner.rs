@@ -150,12 +150,7 @@ impl BlockJacobi {
     /// Blocks of `size` points (the last may be smaller).
     ///
     /// **Errors.** A negative α; blocks that are not positive definite. **Complexity.** O(n size²).
-    pub fn new<P: Points, K: Kernel<P>>(
-        kernel: &K,
-        xs: &P,
-        size: usize,
-        alpha: f64,
-    ) -> Result<Self, Error> {
+    pub fn new<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, size: usize, alpha: f64) -> Result<Self, Error> {
         let alpha = non_negative("alpha", alpha)?;
         let all: Vec<usize> = (0..xs.len()).collect();
         let blocks = all.chunks(size.max(1)).map(|part| {

@@ -70,8 +70,7 @@ where
     K: Kernel<P>,
 {
     let n = xs.len();
-    let full_diagonal: Vec<f64> =
-        kernels_core::diagonal(kernel, xs)?.into_iter().map(Real::to_f64).collect();
+    let full_diagonal: Vec<f64> = kernels_core::diagonal(kernel, xs)?.into_iter().map(Real::to_f64).collect();
     if let Some(row) = full_diagonal.iter().position(|d| !d.is_finite()) {
         return Err(kernels_core::Error::NotFinite { row, column: row, value: full_diagonal[row] }.into());
     }
@@ -93,7 +92,8 @@ where
     };
     state.gradient = state.full_gradient(&(0..n).collect::<Vec<_>>())?;
     let variables = problem.linear.len();
-    let most = if effort.max_iterations > 0 { effort.max_iterations } else { (100 * variables).max(10_000_000) };
+    let most =
+        if effort.max_iterations > 0 { effort.max_iterations } else { (100 * variables).max(10_000_000) };
     let every = variables.clamp(1, 1000);
     let (mut iterations, mut countdown, mut restored) = (0, every, false);
     let violation = loop {
@@ -128,8 +128,11 @@ where
             }
         };
         if iterations == most {
-            return Err(kernels_core::Error::NotConverged { what: "sequential minimal optimisation", iterations }
-                .into());
+            return Err(kernels_core::Error::NotConverged {
+                what: "sequential minimal optimisation",
+                iterations,
+            }
+            .into());
         }
         iterations += 1;
         state.step(&pair)?;
@@ -137,7 +140,13 @@ where
     state.store();
     let level = state.levels();
     let objective = 0.5
-        * state.whole.iter().zip(&state.gradient).zip(&problem.linear).map(|((b, g), q)| b * (g + q)).sum::<f64>();
+        * state
+            .whole
+            .iter()
+            .zip(&state.gradient)
+            .zip(&problem.linear)
+            .map(|((b, g), q)| b * (g + q))
+            .sum::<f64>();
     Ok(Solution { objective, level, iterations, violation, rows: state.cache.computed, beta: state.whole })
 }
 
