@@ -34,18 +34,20 @@ mod radial;
 mod real;
 mod separable;
 mod simd;
-mod spectral_mixture;
 mod sparse;
+mod spectra;
+mod spectral_mixture;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod warp;
 mod workspace;
 mod zonal;
 
 pub use algebra::{Product, Scaled, Sum, Term};
 pub use anova::Anova;
 pub use centered::Centered;
-pub use compose::{Exp, Normalized, Power, Transformation, Warped};
+pub use compose::{Exp, Normalized, Power};
 #[cfg(feature = "dense")]
 pub use conditional::constant_shift;
 pub use conditional::{Anchored, EnergyDistance, Polynomials};
@@ -75,7 +77,9 @@ pub use radial::*;
 pub use real::Real;
 pub use separable::*;
 pub use simd::Vector;
-pub use spectral_mixture::SpectralMixture;
 pub use sparse::Sparse;
+pub use spectra::{SpectralDensity, SquareRoot, spectral_power, square_root};
+pub use spectral_mixture::SpectralMixture;
+pub use warp::{Transformation, Warped};
 pub use workspace::Workspace;
 pub use zonal::*;

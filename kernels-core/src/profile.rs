@@ -35,6 +35,9 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Whether the length scale is a parameter of the family; families with a width of their own say `false`.
     const SCALED: bool = true;
 
+    /// Whether φ(0) = 0, as of powers of the distance: distances are then formed to relative precision, which is slower.
+    const VANISHES: bool = false;
+
     /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
     fn value<V: Vector>(&self, s: V) -> V;
 
