@@ -218,7 +218,7 @@ impl Pairing for ArcCosine {
         let cosine = (plus - minus) * V::splat(0.25);
         let norms = a * b;
         // Near opposite points the terms of J₁ and J₂ cancel to order 3 and 5 in π − θ.
-        let small = V::splat(0.5);
+        let small = V::splat(0.4);
         let value = match self.order {
             0 => rest,
             1 => rest.select_lt(small, series(&NEAR_PI_1, rest), rest.mul_add(cosine, sine)) * norms,
