@@ -92,6 +92,11 @@ pub enum Error {
         /// Number of points.
         points: usize,
     },
+    /// A kernel whose square root, or power, as a convolution is not known.
+    #[error(
+        "the square root of this kernel is not known; use rbf, matern or sinc, or give a root of your own"
+    )]
+    NoSquareRoot,
     /// A kernel without derivatives by its input was given where they are needed.
     #[error(
         "the kernel has no derivatives of order {order} by its input; use a smooth family (rbf, matern of nu 2.5, …)"

@@ -42,9 +42,11 @@ mod simd;
 mod sparse;
 mod spectral_mixture;
 pub mod structured;
+mod spectra;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod warp;
 mod workspace;
 mod zonal;
 
@@ -52,7 +54,7 @@ pub use algebra::{Product, Scaled, Sum, Term};
 pub use anova::Anova;
 pub use centered::Centered;
 pub use compact::{BSpline, CompactProfile, Wendland};
-pub use compose::{Exp, Normalized, Power, Transformation, Warped};
+pub use compose::{Exp, Normalized, Power};
 #[cfg(feature = "dense")]
 pub use conditional::constant_shift;
 pub use conditional::{Anchored, EnergyDistance, Polynomials};
@@ -94,5 +96,7 @@ pub use sequence::*;
 pub use simd::Vector;
 pub use sparse::Sparse;
 pub use spectral_mixture::SpectralMixture;
+pub use spectra::{SpectralDensity, SquareRoot, spectral_power, square_root};
+pub use warp::{Transformation, Warped};
 pub use workspace::Workspace;
 pub use zonal::*;

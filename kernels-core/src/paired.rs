@@ -163,6 +163,39 @@ fn to_unit<T: Real>(row: &mut [T]) -> T {
     }
 }
 
+/// J₁ = Σ (−1)^(k+1) 2k/(2k+1)! φ^(2k+1), k from 1, in φ = π − θ.
+const NEAR_PI_1: [f64; 7] = [
+    1.0 / 3.0,
+    -1.0 / 30.0,
+    1.0 / 840.0,
+    -1.0 / 45360.0,
+    1.0 / 3991680.0,
+    -1.0 / 518918400.0,
+    1.0 / 93405312000.0,
+];
+
+/// J₂ = Σ (−1)^k (k−1)/(2k+1)! (2φ)^(2k+1), k from 2.
+const NEAR_PI_2: [f64; 7] = [
+    32.0 / 120.0,
+    -2.0 * 128.0 / 5040.0,
+    3.0 * 512.0 / 362880.0,
+    -4.0 * 2048.0 / 39916800.0,
+    5.0 * 8192.0 / 6227020800.0,
+    -6.0 * 32768.0 / 1307674368000.0,
+    7.0 * 131072.0 / 355687428096000.0,
+];
+
+/// φ³ Σ cₖ φ^2k.
+#[inline(always)]
+fn series<V: Vector>(c: &[f64; 7], phi: V) -> V {
+    let square = phi * phi;
+    let mut sum = V::splat(0.0);
+    for &c in c.iter().rev() {
+        sum = sum.mul_add(square, V::splat(c));
+    }
+    sum * square * phi
+}
+
 impl Pairing for ArcCosine {
     const START: [f64; 2] = [0.0, 0.0];
 
@@ -180,21 +213,25 @@ impl Pairing for ArcCosine {
     fn finish<V: Vector>(&self, [minus, plus]: [V; 2], [a, b]: [V; 2]) -> V {
         let (zero, pi) = (V::splat(0.0), V::splat(PI));
         // ‖u − v‖ = 2 sin(θ/2), ‖u + v‖ = 2 cos(θ/2).
-        let rest = pi - (minus / plus).sqrt().map(|t| 2.0 * t.atan());
+        let rest = (plus / minus).sqrt().map(|t| 2.0 * t.atan());
         let sine = (minus * plus).sqrt() * V::splat(0.5);
         let cosine = (plus - minus) * V::splat(0.25);
         let norms = a * b;
+        // Near opposite points the terms of J₁ and J₂ cancel to order 3 and 5 in π − θ.
+        let small = V::splat(0.4);
         let value = match self.order {
             0 => rest,
-            1 => rest.mul_add(cosine, sine) * norms,
+            1 => rest.select_lt(small, series(&NEAR_PI_1, rest), rest.mul_add(cosine, sine)) * norms,
             _ => {
                 let square = cosine * cosine;
                 let bracket = square + square + V::splat(1.0);
-                (rest * bracket + V::splat(3.0) * sine * cosine) * norms * norms
+                let whole = rest * bracket + V::splat(3.0) * sine * cosine;
+                rest.select_lt(small, series(&NEAR_PI_2, rest) * rest * rest, whole) * norms * norms
             }
         };
-        // A row of zeros has no angle.
-        zero.select_lt(norms, value * V::splat(1.0 / PI), norms * zero)
+        // A row of zeros has no angle; the product of two tiny norms may underflow.
+        let least = a.min(b) + (a + b) * zero;
+        zero.select_lt(least, value * V::splat(1.0 / PI), least * zero)
     }
 }
 
@@ -213,7 +250,8 @@ impl Pairing for ArcSine {
     #[inline(always)]
     fn finish<V: Vector>(&self, [inner, _]: [V; 2], [a, b]: [V; 2]) -> V {
         let sine = (inner + V::splat(self.sigma2[0])) * V::splat(2.0) * (a * b);
-        sine.map(|t| 2.0 / PI * t.asin())
+        // Rounding may leave [−1, 1].
+        sine.map(|t| 2.0 / PI * t.clamp(-1.0, 1.0).asin())
     }
 }
 

@@ -38,6 +38,9 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Name of the length scale in the text form and among the parameters.
     const SCALE: &'static str = "length_scale";
 
+    /// Whether φ(0) = 0, as of powers of the distance: distances are then formed to relative precision, which is slower.
+    const VANISHES: bool = false;
+
     /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
     fn value<V: Vector>(&self, s: V) -> V;
 

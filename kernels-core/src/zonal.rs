@@ -132,8 +132,8 @@ pub fn spherical_harmonics(degree: usize, dim: u32) -> f64 {
 /// Eigenvalues λ₀, …, λ_{count−1} of the kernel f(⟨x, y⟩) on the unit sphere of ℝ^`dim` for the uniform distribution (Funk–Hecke):
 /// λₗ = c ∫ f(t) Pₗ(t) (1−t²)^((d−3)/2) dt with c ∫ (1−t²)^((d−3)/2) dt = 1.
 ///
-/// By the trapezoid rule in the angle θ, t = cos θ, with 4096 steps: exact to rounding for analytic f, and to about 10⁻⁷ where f has a
-/// kink. Negative eigenvalues show that f(⟨x, y⟩) is not positive definite there.
+/// By the trapezoid rule in the angle θ, t = cos θ, with 4096 steps: exact to rounding (below which an eigenvalue counts as 0)
+/// for f that is analytic inside (−1, 1), and to about 10⁻⁷ where f has a kink there. Negative eigenvalues show that f(⟨x, y⟩) is not positive definite there.
 ///
 /// # Errors
 /// [`Error::Parameter`] for a dimension below 2.
@@ -159,7 +159,10 @@ pub fn gegenbauer_eigenvalues(f: impl Fn(f64) -> f64, dim: u32, count: usize) ->
             (low, high) = (high, next_polynomial(l as f64 + 1.0, f64::from(dim), t, low, high));
         }
     }
-    Ok(sums.into_iter().map(|s| s / mass).collect())
+    // Below the rounding of the sums there is nothing but their noise.
+    let largest = sums.iter().fold(0.0_f64, |m, s| m.max(s.abs()));
+    let noise = 8.0 * f64::EPSILON * largest;
+    Ok(sums.into_iter().map(|s| if s.abs() <= noise { 0.0 } else { s / mass }).collect())
 }
 
 /// P_{l+1} of Pₗ₋₁ and Pₗ.

@@ -5,6 +5,9 @@ use kernels_core::{AnyKernel, Describe, Jet, Kernel, Rows, cross_gram, gram, gra
 use nalgebra::DMatrix;
 use serde_json::Value;
 
+#[path = "reference/spectra.rs"]
+mod spectra;
+
 #[path = "reference/families.rs"]
 mod families;
 

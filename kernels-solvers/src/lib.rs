@@ -5,6 +5,7 @@
 //! | targets and a kernel | a regression | [`Krr`] |
 //! | the same, no idea of the ridge | all ridges at once, by leave-one-out, GCV or likelihood | [`RidgePath`] |
 //! | the same, no idea of the kernel's parameters, or a wish for error bars | hyper-parameters by gradients, variances | [`GaussianProcess`] |
+//! | targets and a conditionally positive definite kernel (thin plates, distances) | an interpolant or smoother | [`CpdInterpolation`] |
 //! | labels | classes and calibrated probabilities | [`KernelClassifier`] |
 //!
 //! Solvers take a kernel that is positive definite by its type, or a dynamic one that is checked when fitted; they know
@@ -39,6 +40,7 @@
 mod calibration;
 mod centroid;
 mod classify;
+mod cpd;
 mod data;
 mod error;
 mod gp;
@@ -55,6 +57,7 @@ mod version;
 pub use calibration::Calibration;
 pub use centroid::{CentroidModel, NearestCentroid};
 pub use classify::{ClassifierModel, KernelClassifier};
+pub use cpd::{CpdInterpolation, CpdModel};
 pub use data::Targets;
 pub use error::Error;
 pub use gp::{

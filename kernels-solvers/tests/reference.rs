@@ -6,6 +6,9 @@ use kernels_solvers::{Criterion, GaussianProcess, Krr, Objective, RidgePath};
 use nalgebra::DMatrix;
 use serde_json::Value;
 
+#[path = "reference/cpd.rs"]
+mod cpd;
+
 fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }

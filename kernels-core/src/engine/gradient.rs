@@ -110,7 +110,10 @@ pub(crate) fn length_gradient<T: Real, F: Profile>(
     lengths: &mut [f64],
     ws: &mut Workspace<T>,
 ) {
-    let (Geometry::SquaredDistance(length_scale) | Geometry::Manhattan(length_scale)) = geometry else {
+    let (Geometry::SquaredDistance(length_scale)
+    | Geometry::ExactDistance(length_scale)
+    | Geometry::Manhattan(length_scale)) = geometry
+    else {
         return;
     };
     let power = if matches!(geometry, Geometry::Manhattan(_)) { 1.0 } else { 2.0 };

@@ -19,6 +19,8 @@ use crate::{
 pub(crate) enum Geometry<'a> {
     /// Σ ((xᵢ−yᵢ)/ℓᵢ)²
     SquaredDistance(&'a LengthScale),
+    /// The same by differences alone, for profiles that vanish at 0 and show any relative error of a small distance.
+    ExactDistance(&'a LengthScale),
     /// Σ |xᵢ−yᵢ|/ℓᵢ
     Manhattan(&'a LengthScale),
     /// 2 Σ sin²(π(xᵢ−yᵢ)/p) / ℓ²
@@ -64,7 +66,7 @@ pub(crate) fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
             LengthScale::Isotropic(l) => {
                 let sum = pairs.clone().fold(zero, |sum, (&a, &b)| sum + term(a - b));
                 let inverse = 1.0 / l;
-                if matches!(geometry, Geometry::SquaredDistance(_)) {
+                if matches!(geometry, Geometry::SquaredDistance(_) | Geometry::ExactDistance(_)) {
                     sum * T::of(inverse * inverse)
                 } else {
                     sum * T::of(inverse)
@@ -76,7 +78,7 @@ pub(crate) fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
         }
     };
     match geometry {
-        Geometry::SquaredDistance(l) => weighted(l, |d| d * d),
+        Geometry::SquaredDistance(l) | Geometry::ExactDistance(l) => weighted(l, |d| d * d),
         Geometry::Manhattan(l) => weighted(l, |d| d.abs()),
         Geometry::InnerProduct => pairs.fold(T::default(), |sum, (&a, &b)| sum + a * b),
         Geometry::SineSquared { period, length_scale } => {
@@ -207,6 +209,10 @@ impl<T: Real> Fill<'_, '_, T> {
             Geometry::Manhattan(LengthScale::PerFeature(l)) => {
                 let weights = inverses(l);
                 self.panels::<V, _, C>(&WeightedDifferences { term: Absolute, weights: &weights });
+            }
+            Geometry::ExactDistance(length_scale) => {
+                let weights: Vec<T> = (0..dim).map(|k| T::of(1.0 / length_scale.of(k))).collect();
+                self.panels::<V, _, C>(&WeightedDifferences { term: Square, weights: &weights });
             }
             Geometry::SquaredDistance(LengthScale::Isotropic(l)) => {
                 let differences = Differences { term: Square, scale: 1.0 / (l * l) };

@@ -257,6 +257,11 @@ impl Profile for CauchyProfile {
 }
 
 impl PoweredExponential {
+    /// The exponent γ.
+    pub fn gamma(&self) -> f64 {
+        self.gamma
+    }
+
     /// −φ′(0) and φ″(0): 1 for γ = 2, infinite below and then 0 by convention.
     fn at_zero(&self) -> f64 {
         if self.gamma < 2.0 { 0.0 } else { 1.0 }
@@ -303,6 +308,11 @@ impl Profile for PoweredExponential {
 }
 
 impl InverseMultiquadricProfile {
+    /// (c, β).
+    pub fn shape(&self) -> (f64, f64) {
+        (self.c, self.beta)
+    }
+
     #[inline(always)]
     fn base<V: Vector>(&self, s: V) -> V {
         s + V::splat(self.c * self.c)

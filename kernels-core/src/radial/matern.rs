@@ -138,8 +138,8 @@ impl MaternProfile {
     #[inline(always)]
     fn z<V: Vector>(&self, s: V) -> V {
         let z = (s * V::splat(2.0 * self.nu)).sqrt();
-        // e^(−z) is 0 from here on, and must stay so when the polynomial is infinite.
-        let far = V::splat(1000.0);
+        // e^(−z/2) is 0 from here on, and must stay so when the polynomial is infinite.
+        let far = V::splat(1500.0);
         far.select_lt(z, far, z)
     }
 
@@ -156,40 +156,40 @@ impl MaternProfile {
 impl Profile for MaternProfile {
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
-        let (z, decay) = (self.z(s), (-self.z(s)).exp());
+        let z = self.z(s);
         match &self.form {
-            Form::Closed([value, ..]) => decay * Self::horner(value, z),
+            Form::Closed([value, ..]) => (-z).exp() * Self::horner(value, z),
             Form::Tables(tables) => {
                 let table = &self.tables(tables)[0];
-                decay * (z * z).map(|w| table.at(w))
+                decayed(z, (z * z).map(|w| table.at(w)))
             }
         }
     }
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
-        let (z, zero, decay) = (self.z(s), V::splat(0.0), (-self.z(s)).exp());
+        let (z, zero) = (self.z(s), V::splat(0.0));
         match &self.form {
             Form::Closed([_, slope, _]) if slope.is_empty() => {
-                zero.select_lt(z, decay * V::splat(-0.5) / z, zero * z)
+                zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * z)
             }
-            Form::Closed([_, slope, _]) => decay * Self::horner(slope, z),
+            Form::Closed([_, slope, _]) => (-z).exp() * Self::horner(slope, z),
             Form::Tables(tables) => {
                 let table = &self.tables(tables)[1];
-                -(decay * (z * z).map(|w| table.at(w)))
+                -decayed(z, (z * z).map(|w| table.at(w)))
             }
         }
     }
     #[inline(always)]
     fn curvature<V: Vector>(&self, s: V) -> V {
-        let (z, zero, decay) = (self.z(s), V::splat(0.0), (-self.z(s)).exp());
+        let (z, zero, one) = (self.z(s), V::splat(0.0), V::splat(1.0));
         let value = match &self.form {
-            Form::Tables(_) => return decay * z.map(|z| self.bend(z)),
+            Form::Tables(_) => return decayed(z, z.map(|z| self.bend(z))),
             // ν = ½, with s = z².
             Form::Closed([value, ..]) if value.len() == 1 => {
-                decay * (V::splat(1.0) + z) / (V::splat(4.0) * z * z * z)
+                (-z).exp() * (one + z) / (V::splat(4.0) * z * z * z)
             }
-            Form::Closed([value, ..]) if value.len() == 2 => decay * V::splat(2.25) / z,
-            Form::Closed([.., curvature]) => return decay * Self::horner(curvature, z),
+            Form::Closed([value, ..]) if value.len() == 2 => (-z).exp() * V::splat(2.25) / z,
+            Form::Closed([.., curvature]) => return (-z).exp() * Self::horner(curvature, z),
         };
         zero.select_lt(z, value, zero * z)
     }
@@ -198,12 +198,21 @@ impl Profile for MaternProfile {
     }
 }
 
+/// e^(−z) · factor, in two halves: the factor of a large ν is large where e^(−z) alone underflows.
+#[inline(always)]
+fn decayed<V: Vector>(z: V, factor: V) -> V {
+    let half = (z * V::splat(-0.5)).exp();
+    // What has no room in single precision belongs to values below its range.
+    let largest = V::splat(if size_of::<V::Scalar>() == 8 { 1e300 } else { 1e37 });
+    half * (half * largest.min(factor))
+}
+
 /// Coefficients of a piece.
 const TERMS: usize = 10;
 /// Bits of the mantissa that choose a piece: 8 a binade.
 const PIECE_BITS: u32 = 3;
-/// z² from which e^(−z) is 0 in double precision.
-const END: f64 = 560_000.0;
+/// z² from which e^(−z/2) is 0 in double precision.
+const END: f64 = 2_249_000.0;
 
 /// A positive function of w = z² that is analytic away from w = 0, as polynomials on pieces between neighbouring numbers of three
 /// mantissa bits: the nearest singularity is 16 half-lengths from the middle of a piece, so that a polynomial of degree 9 is as
@@ -255,6 +264,9 @@ impl Table {
         }
         let piece = w.to_bits() >> Self::SHIFT;
         let (piece, w) = if piece < self.first {
+            if self.zero > 0.0 {
+                return self.zero;
+            }
             (self.first, f64::from_bits(self.first << Self::SHIFT))
         } else {
             (piece, w)

@@ -52,7 +52,11 @@ impl<F: Profile> Radial<F> {
     }
 
     fn geometry(&self) -> engine::Geometry<'_> {
-        engine::Geometry::SquaredDistance(&self.length_scale)
+        if F::VANISHES {
+            engine::Geometry::ExactDistance(&self.length_scale)
+        } else {
+            engine::Geometry::SquaredDistance(&self.length_scale)
+        }
     }
 }
 

@@ -135,6 +135,13 @@ impl GeneralizedGaussian {
     }
 }
 
+impl GeneralizedGaussianShape {
+    /// The exponent β.
+    pub fn beta(&self) -> f64 {
+        self.beta
+    }
+}
+
 fn valid_beta(beta: f64) -> Result<f64, Error> {
     if beta <= 2.0 {
         positive("beta", beta)
