@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 use crate::{
-    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
-    Real, Tile, Workspace,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Tile, Workspace,
     describe::{expect_count, non_negative},
 };
 

@@ -6,8 +6,8 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, PositiveDefinite, Profile, Radial,
-    Points, Real, Rows, Value, Vector, Workspace,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Profile, Radial, Real, Rows, Value, Vector, Workspace,
     describe::{expect_count, positive},
     kernel_ops,
 };
@@ -146,7 +146,8 @@ impl Wendland {
         let l = (valid_dim(dim)? / 2) as u32 + k + 1;
         // φ′(r)/r is the next rougher function with the same l, by the definition as an integral, times φ″(0).
         let factor = |k: u32| -0.5 * f64::from((l + 2 * k - 1) * (l + 2 * k)) / f64::from(2 * k - 1);
-        let pointed = |factor: f64| Slope::Pointed(Piece::wendland(0, l - 1, -0.5 * f64::from(l) * factor), 1);
+        let pointed =
+            |factor: f64| Slope::Pointed(Piece::wendland(0, l - 1, -0.5 * f64::from(l) * factor), 1);
         let (slope, curvature) = match k {
             0 => (pointed(1.0), Slope::of_cone(l, 1.0)),
             1 => (Slope::Smooth(Piece::wendland(0, l, factor(1))), pointed(factor(1))),
@@ -349,7 +350,7 @@ impl Describe for BSpline {
         Ok(())
     }
     fn definiteness(&self) -> Definiteness {
-        if self.order % 2 == 0 { Definiteness::Positive } else { Definiteness::Indefinite }
+        if self.order.is_multiple_of(2) { Definiteness::Positive } else { Definiteness::Indefinite }
     }
     fn support(&self) -> Option<LengthScale> {
         Some(self.length_scale.scaled(self.order as f64 / 2.0))
@@ -357,7 +358,7 @@ impl Describe for BSpline {
     fn expression(&self) -> Option<Expr> {
         let mut arguments =
             vec![("order", (self.order as f64).into()), ("length_scale", self.length_scale.argument())];
-        if self.peak != 1.0 {
+        if self.peak.to_bits() != 1.0_f64.to_bits() {
             arguments.push(("peak", self.peak.into()));
         }
         Some(Expr::call("bspline", arguments))
@@ -416,11 +417,20 @@ impl<T: Real> Kernel<Rows<T>> for BSpline {
             .collect();
         // The product with the derivatives of these orders in the places of features i and j.
         let product = |i: usize, j: usize, orders: (usize, usize)| {
-            let order = |k: usize| if k == i { orders.0 } else if k == j { orders.1 } else { 0 };
+            let order = |k: usize| {
+                if k == i {
+                    orders.0
+                } else if k == j {
+                    orders.1
+                } else {
+                    0
+                }
+            };
             T::of(factors.iter().enumerate().map(|(k, f)| f[order(k)]).product())
         };
         let none = usize::MAX;
-        let second = |i: usize, j: usize| if i == j { product(i, none, (2, 0)) } else { product(i, j, (1, 1)) };
+        let second =
+            |i: usize, j: usize| if i == j { product(i, none, (2, 0)) } else { product(i, j, (1, 1)) };
         jet.set_stationary(product(none, none, (0, 0)), |i| product(i, none, (1, 0)), second);
         true
     }

@@ -44,7 +44,9 @@ impl LengthScale {
             (Self::PerFeature(a), Self::PerFeature(b)) if a.len() != b.len() => self,
             _ => {
                 let n = self.values().len().max(other.values().len());
-                Self::PerFeature((0..n).map(|i| choose(at(self.values(), i), at(other.values(), i))).collect())
+                Self::PerFeature(
+                    (0..n).map(|i| choose(at(self.values(), i), at(other.values(), i))).collect(),
+                )
             }
         }
     }

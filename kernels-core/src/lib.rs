@@ -17,11 +17,10 @@ mod expr;
 mod features;
 mod kernel;
 mod laplacian;
-pub mod measures;
 mod length_scale;
+pub mod measures;
 mod neighbours;
 mod noise;
-pub mod structured;
 mod operator;
 mod periodic;
 mod points;
@@ -31,6 +30,7 @@ mod radial;
 mod real;
 mod simd;
 mod sparse;
+pub mod structured;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -49,9 +49,9 @@ pub use expr::{
     AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
 };
 pub use features::{
-    FeatureMap, GegenbauerFeatures, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral, SpectralQuantile,
-    StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention, features,
-    linear_attention, sphere_eigenvalues,
+    FeatureMap, GegenbauerFeatures, LearnedFourier, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral,
+    SpectralQuantile, StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention,
+    features, linear_attention, sphere_eigenvalues,
 };
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]

@@ -166,7 +166,11 @@ where
     Q: Points<Scalar = f64>,
 {
     if ys.len() != xs.len() {
-        return Err(Error::Shape { what: "points of the second representation", expected: xs.len(), given: ys.len() });
+        return Err(Error::Shape {
+            what: "points of the second representation",
+            expected: xs.len(),
+            given: ys.len(),
+        });
     }
     if batch < 4 {
         return Err(Error::TooFewPoints { what: "a batch of CKA", needed: 4, given: batch });

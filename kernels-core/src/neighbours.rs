@@ -21,7 +21,10 @@ use crate::{Error, Kernel, LengthScale, Points, Real, Rows, engine::map_tasks};
 /// assert_eq!(k.get(0, 1), Some(&0.3125));
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
-pub fn sparse_gram<T: Real, K: Kernel<Rows<T>> + ?Sized>(kernel: &K, xs: &Rows<T>) -> Result<CsMat<T>, Error> {
+pub fn sparse_gram<T: Real, K: Kernel<Rows<T>> + ?Sized>(
+    kernel: &K,
+    xs: &Rows<T>,
+) -> Result<CsMat<T>, Error> {
     kernel.check(xs)?;
     let mut diagonal = vec![T::default(); xs.len()];
     let cells = Cells::new(kernel, xs)?;
@@ -99,8 +102,11 @@ fn assemble<T: Real, K: Kernel<Rows<T>> + ?Sized>(
         indices.extend_from_slice(&part_indices);
         values.extend_from_slice(&part_values);
     }
-    CsMat::try_new((n, m), starts, indices, values)
-        .map_err(|_| Error::Shape { what: "entries of a sparse matrix", expected: entries, given: entries })
+    CsMat::try_new((n, m), starts, indices, values).map_err(|_| Error::Shape {
+        what: "entries of a sparse matrix",
+        expected: entries,
+        given: entries,
+    })
 }
 
 /// Coordinates a cell is found by: more would only make more cells to look into.

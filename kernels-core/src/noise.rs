@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite, Real, Tile,
-    Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
+    Real, Tile, Workspace,
     describe::{expect_count, non_negative},
     kernel_ops,
 };

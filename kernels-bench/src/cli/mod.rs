@@ -1,6 +1,8 @@
 //! The commands and what they share.
 
+mod align;
 mod evaluate;
+mod features;
 mod fit;
 mod gram;
 mod list;
@@ -85,6 +87,10 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Write the kernel matrix of points.
     Gram(gram::Gram),
+    /// Write the features of points: random Fourier and its relatives, sketches, Nyström.
+    Features(features::Features),
+    /// Compare two kernels on data (alignment, CKA), or measure one: effective dimension, decay of eigenvalues.
+    Align(align::Align),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
     /// Measure speed, alone or beside other libraries.
@@ -131,6 +137,8 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Tune(command) => command.run(&run),
         Command::Evaluate(command) => command.run(&run),
         Command::Gram(command) => command.run(&run),
+        Command::Features(command) => command.run(&run),
+        Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),

@@ -6,8 +6,8 @@ use nalgebra::DMatrixView;
 
 use super::{Expr, Readable};
 use crate::{
-    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite, Real,
-    Rows, Tile, Workspace, kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Rows, Tile, Workspace, kernel_ops,
 };
 
 /// Any kernel on rows with scalars `T`.

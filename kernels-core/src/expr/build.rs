@@ -7,9 +7,9 @@ use super::{
     vocabulary::{Arguments, Readable, Vocabulary, number_of, unknown},
 };
 use crate::{
-    BSpline, Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric, Laplacian,
-    Linear, Matern, Multiquadric, Normalized, Periodic, Points, Polynomial, Power, RationalQuadratic, Rbf,
-    Real, Rows, Sigmoid, Transformation, Warped, Wendland, White,
+    BSpline, Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric,
+    Laplacian, Linear, Matern, Multiquadric, Normalized, Periodic, Points, Polynomial, Power,
+    RationalQuadratic, Rbf, Real, Rows, Sigmoid, Transformation, Warped, Wendland, White,
 };
 
 /// One piece of code a scalar, so that the families are compiled here and not in every crate that reads text.

@@ -265,11 +265,9 @@ impl<P: Points + 'static> Arguments<'_, P> {
         match self.take(name) {
             None => Ok(1.0.into()),
             Some(Spanned { value: Given::Number(number), .. }) => Ok(number.into()),
-            Some(Spanned { value: Given::List(items), .. }) => Ok(items
-                .into_iter()
-                .map(|item| number_of(item, name))
-                .collect::<Result<Vec<_>, _>>()?
-                .into()),
+            Some(Spanned { value: Given::List(items), .. }) => {
+                Ok(items.into_iter().map(|item| number_of(item, name)).collect::<Result<Vec<_>, _>>()?.into())
+            }
             Some(other) => {
                 Err(syntax(other.column, format!("`{name}` must be a number, or a list with one a feature")))
             }

@@ -46,8 +46,8 @@ impl RandomBinning {
             let mut rng = stream(seed, g as u64);
             for k in 0..dim {
                 // Length scales are positive: there is such a distribution.
-                let pitch =
-                    Gamma::new(2.0, lengths[k.min(lengths.len() - 1)]).map_or(f64::NAN, |d| d.sample(&mut rng));
+                let pitch = Gamma::new(2.0, lengths[k.min(lengths.len() - 1)])
+                    .map_or(f64::NAN, |d| d.sample(&mut rng));
                 all.push((1.0 / pitch, rng.random::<f64>()));
             }
         }

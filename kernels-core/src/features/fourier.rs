@@ -162,7 +162,11 @@ impl RandomFourier {
     /// [`Error::Shape`] when `j` is not below [`RandomFourier::n_frequencies`].
     pub fn frequency(&self, j: usize) -> Result<Vec<f64>, Error> {
         if j >= self.count {
-            return Err(Error::Shape { what: "index of a frequency (below)", expected: self.count, given: j });
+            return Err(Error::Shape {
+                what: "index of a frequency (below)",
+                expected: self.count,
+                given: j,
+            });
         }
         Ok(self.turns[j * self.dim..(j + 1) * self.dim].iter().map(|t| t * PI).collect())
     }

@@ -214,7 +214,10 @@ impl<T: Real> Work<T> for Transform<'_, T> {
                 for (j, angle) in (c * p..map.count).zip(work.chunks_exact(lanes)) {
                     let (sine, cosine) = load_some::<V>(angle).sin_cos_pi();
                     store_some(cosine * amplitude, &mut out.column_mut(j).as_mut_slice()[first..last]);
-                    store_some(sine * amplitude, &mut out.column_mut(map.count + j).as_mut_slice()[first..last]);
+                    store_some(
+                        sine * amplitude,
+                        &mut out.column_mut(map.count + j).as_mut_slice()[first..last],
+                    );
                 }
             }
         }
@@ -264,12 +267,14 @@ mod tests {
 
     #[test]
     fn reference_products() {
-        let core: Value = serde_json::from_str(include_str!("../../tests/reference/random_features.json")).unwrap();
+        let core: Value =
+            serde_json::from_str(include_str!("../../tests/reference/random_features.json")).unwrap();
         let solvers: Value =
             serde_json::from_str(include_str!("../../tests/reference/random_features_sklearn.json")).unwrap();
         for (file, x) in [(&core, "x"), (&solvers, "x_padded")] {
             let r = &file["sorf"];
-            let chain = StructuredFourier::sorf_chain([numbers(&r["D3"]), numbers(&r["D2"]), numbers(&r["D1"])]);
+            let chain =
+                StructuredFourier::sorf_chain([numbers(&r["D3"]), numbers(&r["D2"]), numbers(&r["D1"])]);
             check(chain, &numbers(&r[x]), &numbers(&r["Wx"]));
         }
         let permutation = |r: &Value| numbers(&r["perm"]).iter().map(|v| *v as usize).collect::<Vec<_>>();

@@ -72,7 +72,11 @@ impl<T: Real> FeatureMap<Rows<T>> for TaylorFeatures {
     fn features(&self, xs: &Rows<T>, rows: Range<usize>, mut out: Tile<'_, T>, _: &mut Workspace<T>) {
         let (mut point, mut values) = (vec![0.0; self.dim], vec![0.0; self.steps.len() + 1]);
         for (i, r) in rows.enumerate() {
-            point.iter_mut().zip(xs.point(r)).zip(&self.inverse_lengths).for_each(|((p, x), l)| *p = x.to_f64() * l);
+            point
+                .iter_mut()
+                .zip(xs.point(r))
+                .zip(&self.inverse_lengths)
+                .for_each(|((p, x), l)| *p = x.to_f64() * l);
             let square: f64 = point.iter().map(|p| p * p).sum();
             values[0] = (-0.5 * square).exp();
             for (k, &(parent, coordinate, factor)) in self.steps.iter().enumerate() {

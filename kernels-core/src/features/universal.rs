@@ -79,7 +79,11 @@ impl UniversalFeatures {
     /// [`Error::Shape`] for weights of another number of features, or not one bias a neuron.
     pub fn weights(&self, ws: &Rows<f64>, biases: &[f64]) -> Result<DMatrix<f64>, Error> {
         if biases.len() != ws.len() {
-            return Err(Error::Shape { what: "biases (one a neuron)", expected: ws.len(), given: biases.len() });
+            return Err(Error::Shape {
+                what: "biases (one a neuron)",
+                expected: ws.len(),
+                given: biases.len(),
+            });
         }
         // Re(A B) = Re A Re B − Im A Im B.
         self.map(ws, |s, i| Complex::from_polar(1.0, 2.0 * std::f64::consts::PI * s.0 * biases[i]), -1.0)

@@ -72,7 +72,8 @@ impl<T: Real> Operator<T> for Kronecker<T> {
             // Lines along this factor's axis as columns.
             let lines = self.n / count;
             let place = |line: usize, k: usize| (line / after * count + k) * after + line % after;
-            let (mut before, mut image) = (allocate::<T>(count, lines * t)?, allocate::<T>(count, lines * t)?);
+            let (mut before, mut image) =
+                (allocate::<T>(count, lines * t)?, allocate::<T>(count, lines * t)?);
             for c in 0..t {
                 for line in 0..lines {
                     (0..count).for_each(|k| before[(k, c * lines + line)] = out[(place(line, k), c)]);
@@ -150,7 +151,11 @@ impl<T: Real> Blocks<T> {
         for part in &diagonal {
             let last = starts.last().copied().unwrap_or(0_usize);
             let what = "a matrix of blocks";
-            starts.push(last.checked_add(part.dim()).ok_or(Error::Memory { what, needed: usize::MAX, available: 0 })?);
+            starts.push(last.checked_add(part.dim()).ok_or(Error::Memory {
+                what,
+                needed: usize::MAX,
+                available: 0,
+            })?);
         }
         Ok(Self { diagonal, starts, beside: Vec::new() })
     }
@@ -167,12 +172,20 @@ impl<T: Real> Blocks<T> {
             }
         }
         if row == column {
-            return Err(Error::Shape { what: "block beside the diagonal: row other than", expected: column, given: row });
+            return Err(Error::Shape {
+                what: "block beside the diagonal: row other than",
+                expected: column,
+                given: row,
+            });
         }
         check_len("rows of a block", self.diagonal[row].dim(), block.nrows())?;
         check_len("columns of a block", self.diagonal[column].dim(), block.ncols())?;
         let transposed = block.transpose();
-        self.beside.push(if row > column { (row, column, block, transposed) } else { (column, row, transposed, block) });
+        self.beside.push(if row > column {
+            (row, column, block, transposed)
+        } else {
+            (column, row, transposed, block)
+        });
         Ok(self)
     }
 }

@@ -82,7 +82,11 @@ impl Grid {
     /// [`Error::Memory`].
     pub fn points<T: Real>(&self) -> Result<Rows<T>, Error> {
         let dim = self.counts.len();
-        let refused = || Error::Memory { what: "the points of a grid", needed: self.len * dim * size_of::<T>(), available: 0 };
+        let refused = || Error::Memory {
+            what: "the points of a grid",
+            needed: self.len * dim * size_of::<T>(),
+            available: 0,
+        };
         let mut data = Vec::new();
         data.try_reserve_exact(self.len * dim).map_err(|_| refused())?;
         let mut index = vec![0; dim];

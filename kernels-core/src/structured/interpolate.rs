@@ -2,7 +2,10 @@
 
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
-use super::{grid::{Grid, unravel}, toeplitz::Toeplitz};
+use super::{
+    grid::{Grid, unravel},
+    toeplitz::Toeplitz,
+};
 use crate::{
     Error, Kernel, Operator, Points, Real, Rows,
     engine::{allocate, check_shape},
@@ -46,7 +49,11 @@ impl<T: Real> Interpolated<T> {
     /// # Errors
     /// [`Error::Shape`] when there is not one count a feature, [`Error::TooFewPoints`] for less than 6 coordinates along an axis,
     /// [`Error::Parameter`] for more than 3 features, [`Error::NotFinite`]; as [`Toeplitz::new`].
-    pub fn new<K: Kernel<Rows<T>> + ?Sized>(kernel: &K, xs: &Rows<T>, counts: &[usize]) -> Result<Self, Error> {
+    pub fn new<K: Kernel<Rows<T>> + ?Sized>(
+        kernel: &K,
+        xs: &Rows<T>,
+        counts: &[usize],
+    ) -> Result<Self, Error> {
         kernel.check(xs)?;
         xs.check_finite()?;
         let (n, dim) = (xs.len(), xs.dim());
@@ -64,7 +71,8 @@ impl<T: Real> Interpolated<T> {
         let (mut start, mut step) = (Vec::new(), Vec::new());
         for (k, &count) in counts.iter().enumerate() {
             let column = (0..n).map(|i| xs.point(i)[k].to_f64());
-            let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+            let (low, high) =
+                column.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
             let width = if n == 0 || high - low <= 0.0 { 1.0 } else { (high - low) / (count - 4) as f64 };
             step.push(width);
             start.push(if n == 0 { 0.0 } else { low - width });

@@ -2,7 +2,10 @@
 
 use nalgebra::{SMatrix, SVector};
 
-use crate::{Error, describe::{non_negative, positive}};
+use crate::{
+    Error,
+    describe::{non_negative, positive},
+};
 
 /// A Gaussian process in time with covariance `variance` · Matérn(ν) and white observation noise, for ν = ½, 3/2, 5/2: as a linear
 /// stochastic differential equation, whose Kalman filter gives the same likelihood and predictions as the n × n matrix, in O(n).
@@ -38,11 +41,10 @@ impl MaternProcess {
     /// [`Error::Parameter`] for a ν other than ½, 3/2, 5/2, a length scale or variance that is not finite and positive, or a noise that is
     /// negative or not finite.
     pub fn new(nu: f64, length_scale: f64, variance: f64, noise: f64) -> Result<Self, Error> {
-        let order = [0.5, 1.5, 2.5].iter().position(|v| *v == nu).ok_or_else(|| Error::Parameter {
-            name: "nu".into(),
-            value: nu,
-            expected: "0.5, 1.5 or 2.5",
-        })?;
+        let order = [0.5, 1.5, 2.5]
+            .iter()
+            .position(|v: &f64| v.to_bits() == nu.to_bits())
+            .ok_or_else(|| Error::Parameter { name: "nu".into(), value: nu, expected: "0.5, 1.5 or 2.5" })?;
         Ok(Self {
             order: order + 1,
             rate: (2.0 * nu).sqrt() / positive("length_scale", length_scale)?,
@@ -136,7 +138,8 @@ impl MaternProcess {
                 let gain = covariance.column(0) / spread;
                 mean += gain * innovation;
                 known += gain * gain.transpose() * spread;
-                likelihood -= 0.5 * ((2.0 * std::f64::consts::PI * spread).ln() + innovation * innovation / spread);
+                likelihood -=
+                    0.5 * ((2.0 * std::f64::consts::PI * spread).ln() + innovation * innovation / spread);
                 step = Step { innovation, spread, ..step };
             }
             steps.push(step);
@@ -189,7 +192,11 @@ struct Event {
 
 fn events(times: &[f64], y: &[f64], at: &[f64]) -> Result<Vec<Event>, Error> {
     if times.len() != y.len() {
-        return Err(Error::Shape { what: "observations (one a time)", expected: times.len(), given: y.len() });
+        return Err(Error::Shape {
+            what: "observations (one a time)",
+            expected: times.len(),
+            given: y.len(),
+        });
     }
     for (column, values) in [times, y, at].into_iter().enumerate() {
         if let Some(row) = values.iter().position(|v| !v.is_finite()) {

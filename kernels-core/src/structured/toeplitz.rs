@@ -31,7 +31,8 @@ pub struct Circulant<T> {
     shape: Vec<usize>,
     /// Eigenvalues over the number of entries.
     spectrum: Vec<f64>,
-    plans: Vec<(Arc<dyn Fft<f64>>, Arc<dyn Fft<f64>>)>,
+    /// Forward and backward along each axis.
+    plans: Vec<[Arc<dyn Fft<f64>>; 2]>,
 }
 
 impl<T: Real> std::fmt::Debug for Circulant<T> {
@@ -49,7 +50,8 @@ impl<T: Real> Circulant<T> {
     pub fn new(shape: &[usize], column: Vec<T>) -> Result<Self, Error> {
         let n: usize = shape.iter().product();
         check_len("length of the first column", n, column.len())?;
-        let (mut index, size) = (vec![0; shape.len()], column.iter().fold(0.0_f64, |m, c| m.max(c.to_f64().abs())));
+        let (mut index, size) =
+            (vec![0; shape.len()], column.iter().fold(0.0_f64, |m, c| m.max(c.to_f64().abs())));
         for (i, &value) in column.iter().enumerate() {
             unravel(i, shape, &mut index);
             index.iter_mut().zip(shape).for_each(|(k, count)| *k = (count - *k) % count);
@@ -64,7 +66,7 @@ impl<T: Real> Circulant<T> {
         }
         let mut planner = FftPlanner::new();
         let plans =
-            shape.iter().map(|&c| (planner.plan_fft_forward(c), planner.plan_fft_inverse(c))).collect();
+            shape.iter().map(|&c| [planner.plan_fft_forward(c), planner.plan_fft_inverse(c)]).collect();
         let mut circulant = Self { column, shape: shape.to_vec(), spectrum: Vec::new(), plans };
         let mut values: Vec<_> = circulant.column.iter().map(|c| Complex::new(c.to_f64(), 0.0)).collect();
         circulant.transform(&mut values, false);
@@ -82,7 +84,7 @@ impl<T: Real> Circulant<T> {
     fn transform(&self, values: &mut [Complex<f64>], inverse: bool) {
         let mut after = 1;
         let mut line = Vec::new();
-        for (&count, (forward, backward)) in self.shape.iter().zip(&self.plans).rev() {
+        for (&count, [forward, backward]) in self.shape.iter().zip(&self.plans).rev() {
             let plan = if inverse { backward } else { forward };
             if count > 1 && after == 1 {
                 plan.process(values);
@@ -92,7 +94,11 @@ impl<T: Real> Circulant<T> {
                     for first in (0..after).step_by(16) {
                         let band = first..(first + 16).min(after);
                         line.clear();
-                        line.extend(band.clone().flat_map(|b| (0..count).map(move |k| k * after + b)).map(|k| slab[k]));
+                        line.extend(
+                            band.clone()
+                                .flat_map(|b| (0..count).map(move |k| k * after + b))
+                                .map(|k| slab[k]),
+                        );
                         plan.process(&mut line);
                         for (b, line) in band.zip(line.chunks_exact(count)) {
                             line.iter().enumerate().for_each(|(k, v)| slab[k * after + b] = *v);
@@ -112,12 +118,7 @@ impl<T: Real> Circulant<T> {
     }
 
     /// A times the columns of `rhs`, whose entry i is entry `place(i)` of the circulant's vectors.
-    fn apply_at(
-        &self,
-        rhs: DMatrixView<'_, T>,
-        mut out: DMatrixViewMut<'_, T>,
-        places: Option<&[usize]>,
-    ) {
+    fn apply_at(&self, rhs: DMatrixView<'_, T>, mut out: DMatrixViewMut<'_, T>, places: Option<&[usize]>) {
         let (n, t) = rhs.shape();
         let place = |i: usize| places.map_or(i, |p| p[i]);
         let results = map_tasks::<T, _>(t.div_ceil(2), |pair, _| {
@@ -141,7 +142,11 @@ impl<T: Real> Circulant<T> {
 
     /// The entry of two indices along the axes.
     fn entry(&self, i: &[usize], j: &[usize]) -> T {
-        let k = i.iter().zip(j).zip(&self.shape).fold(0, |k, ((i, j), count)| k * count + (i + count - j) % count);
+        let k = i
+            .iter()
+            .zip(j)
+            .zip(&self.shape)
+            .fold(0, |k, ((i, j), count)| k * count + (i + count - j) % count);
         self.column[k]
     }
 }
@@ -314,7 +319,7 @@ fn check_stationary<T: Real, K: Kernel<Rows<T>> + ?Sized>(kernel: &K, points: &R
 fn fast_length(n: usize) -> usize {
     let smooth = |mut k: usize| {
         for p in [2, 3, 5] {
-            while k % p == 0 {
+            while k.is_multiple_of(p) {
                 k /= p;
             }
         }

@@ -96,24 +96,24 @@ fn quasi_random_frequencies_are_unbiased_and_converge_faster() {
     let kernel = Rbf::new(1.0).unwrap();
     let k = Kernel::<Rows<f64>>::eval(&kernel, &X, &Y);
     let quasi = |m: usize| {
-        unbiased("quasi", k, 400, |s| estimate(&RandomFourier::quasi(&kernel, 3, m, s).unwrap(), &X, &Y)).sqrt()
+        unbiased("quasi", k, 400, |s| estimate(&RandomFourier::quasi(&kernel, 3, m, s).unwrap(), &X, &Y))
+            .sqrt()
     };
     let (few, many) = (quasi(16), quasi(256));
     // Independent frequencies gain a factor of 4 from 16 times as many.
     assert!(few / many > 6.0, "{few} {many}");
     let laplacian = Laplacian::new(0.7).unwrap();
     let k = Kernel::<Rows<f64>>::eval(&laplacian, &X, &Y);
-    unbiased("laplacian", k, 400, |s| {
-        estimate(&RandomFourier::quasi(&laplacian, 3, 64, s).unwrap(), &X, &Y)
-    });
+    unbiased("laplacian", k, 400, |s| estimate(&RandomFourier::quasi(&laplacian, 3, 64, s).unwrap(), &X, &Y));
 }
 
 #[test]
 fn the_error_falls_with_the_root_of_the_number_of_features() {
     let kernel = RationalQuadratic::new(1.5, 1.0).unwrap();
     let k = Kernel::<Rows<f64>>::eval(&kernel, &X, &Y);
-    let error =
-        |m: usize| unbiased("rate", k, 600, |s| estimate(&RandomFourier::new(&kernel, 3, m, s).unwrap(), &X, &Y));
+    let error = |m: usize| {
+        unbiased("rate", k, 600, |s| estimate(&RandomFourier::new(&kernel, 3, m, s).unwrap(), &X, &Y))
+    };
     let slope = (error(256).ln() - error(8).ln()) / (2.0 * 32.0_f64.ln());
     // Log of a ratio of two variances of 600 draws each: a standard deviation of 0.08 over 2 ln 32 = 6.9.
     assert!((slope + 0.5).abs() < 0.06, "{slope}");
@@ -123,9 +123,7 @@ fn the_error_falls_with_the_root_of_the_number_of_features() {
 fn fast_transforms_are_unbiased() {
     let rbf = Rbf::new([1.0, 0.8, 1.3]).unwrap();
     let k = Kernel::<Rows<f64>>::eval(&rbf, &X, &Y);
-    unbiased("fastfood", k, 3000, |s| {
-        estimate(&StructuredFourier::fastfood(&rbf, 3, 4, s).unwrap(), &X, &Y)
-    });
+    unbiased("fastfood", k, 3000, |s| estimate(&StructuredFourier::fastfood(&rbf, 3, 4, s).unwrap(), &X, &Y));
     let matern = Matern::new(2.5, 1.0).unwrap();
     let k = Kernel::<Rows<f64>>::eval(&matern, &X, &Y);
     unbiased("fastfood matern", k, 3000, |s| {
@@ -133,10 +131,12 @@ fn fast_transforms_are_unbiased() {
     });
     // SORF has a bias that falls with the dimension: in 64 dimensions it is below the noise of 2000 draws.
     let rbf = Rbf::new(4.0).unwrap();
-    let (x, y): (Vec<f64>, Vec<f64>) = (0..64).map(|i| ((f64::from(i)).sin() * 0.5, (f64::from(i)).cos() * 0.5)).unzip();
+    let (x, y): (Vec<f64>, Vec<f64>) =
+        (0..64).map(|i| ((f64::from(i)).sin() * 0.5, (f64::from(i)).cos() * 0.5)).unzip();
     let k: f64 = Kernel::<Rows<f64>>::eval(&rbf, &x, &y);
     let mean =
-        (0..500).map(|s| estimate(&StructuredFourier::sorf(&rbf, 64, 64, s).unwrap(), &x, &y)).sum::<f64>() / 500.0;
+        (0..500).map(|s| estimate(&StructuredFourier::sorf(&rbf, 64, 64, s).unwrap(), &x, &y)).sum::<f64>()
+            / 500.0;
     assert!((mean - k).abs() < 0.01, "{mean} {k}");
 }
 

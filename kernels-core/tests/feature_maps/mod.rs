@@ -3,6 +3,8 @@ use nalgebra::DMatrix;
 use serde_json::Value;
 
 mod fourier;
+mod learned;
+mod others;
 
 pub(crate) fn reference() -> Value {
     serde_json::from_str(include_str!("../reference/random_features.json")).unwrap()
@@ -41,5 +43,8 @@ pub(crate) fn unbiased(name: &str, truth: f64, seeds: u64, estimate: impl Fn(u64
 
 /// A sample variance within a factor of its expectation; the factor is for thousands of draws of short tails.
 pub(crate) fn variance_near(name: &str, got: f64, expected: f64, factor: f64) {
-    assert!(got < expected * factor && got > expected / factor, "{name}: variance {got:e} against {expected:e}");
+    assert!(
+        got < expected * factor && got > expected / factor,
+        "{name}: variance {got:e} against {expected:e}"
+    );
 }

@@ -1,6 +1,6 @@
 use kernels_core::{
-    AnyKernel, BSpline, Definiteness, Describe, Differentiable, Error, Kernel, Matern, Points, Rbf, Rows, Wendland, White,
-    check_kernel, gram, sparse_cross_gram, sparse_gram,
+    AnyKernel, BSpline, Definiteness, Describe, Differentiable, Error, Kernel, Matern, Points, Rbf, Rows,
+    Wendland, White, check_kernel, gram, sparse_cross_gram, sparse_gram,
     testing::{rows, tame_rows},
 };
 use nalgebra::DMatrix;
@@ -11,7 +11,10 @@ use super::{matrix, numbers, read, spread};
 fn close(name: &str, r: f64, got: f64, expected: f64, power: f64) {
     // 1 − r has an error of an ulp of r, which the power multiplies.
     let tolerance = 1e-15 * (2.0 + power * r / (1.0 - r).abs().max(1e-300));
-    assert!((got - expected).abs() <= tolerance * expected.abs(), "{name}({r}): got {got:e}, expected {expected:e}");
+    assert!(
+        (got - expected).abs() <= tolerance * expected.abs(),
+        "{name}({r}): got {got:e}, expected {expected:e}"
+    );
 }
 
 #[test]

@@ -14,9 +14,8 @@ fn reference_values() {
     let file = read(include_str!("../reference/cka.json"));
     let (x, y) = (matrix(&file["X"]), matrix(&file["Y"]));
     let labels = DVector::from_vec(numbers(&file["labels"]));
-    let rbf = |m: &DMatrix<f64>, gamma: f64| {
-        gram(&Rbf::new((0.5 / gamma).sqrt()).unwrap(), &Rows::new(m)).unwrap()
-    };
+    let rbf =
+        |m: &DMatrix<f64>, gamma: f64| gram(&Rbf::new((0.5 / gamma).sqrt()).unwrap(), &Rows::new(m)).unwrap();
     let gamma = |name: &str| file["gammas"][name].as_f64().unwrap();
     for (name, k, l) in [
         ("linear", &x * x.transpose(), &y * y.transpose()),
@@ -66,7 +65,8 @@ fn unbiased_hsic_of_independent_data() {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
     let (mut plain, mut debiased) = (Vec::new(), Vec::new());
     for _ in 0..400 {
-        let mut sample = || gram(&kernel, &Rows::new(&DMatrix::from_fn(12, 2, |_, _| rng.random::<f64>()))).unwrap();
+        let mut sample =
+            || gram(&kernel, &Rows::new(&DMatrix::from_fn(12, 2, |_, _| rng.random::<f64>()))).unwrap();
         let (k, l) = (sample(), sample());
         plain.push(hsic(&k, &l).unwrap());
         debiased.push(hsic_unbiased(&k, &l).unwrap());
@@ -112,7 +112,10 @@ fn edges() {
     let k = gram(&Rbf::new(1.0).unwrap(), &Rows::new(&data(6, 2, 0))).unwrap();
     assert!(matches!(cka(&constant, &k), Err(Error::Constant { .. })));
     assert!(matches!(cka_debiased(&constant, &k), Err(Error::Constant { .. })));
-    assert!(matches!(linear_cka(&DMatrix::from_element(6, 2, 0.1), &data(6, 2, 0)), Err(Error::Constant { .. })));
+    assert!(matches!(
+        linear_cka(&DMatrix::from_element(6, 2, 0.1), &data(6, 2, 0)),
+        Err(Error::Constant { .. })
+    ));
     assert!(alignment(&constant, &k).is_ok() && alignment(&DMatrix::zeros(6, 6), &k).is_err());
     assert!(cka(&k, &data(6, 5, 0)).is_err() && cka(&k, &data(5, 5, 0)).is_err());
     assert!(hsic_unbiased(&data(3, 3, 0), &data(3, 3, 0)).is_err());

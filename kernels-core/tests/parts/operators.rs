@@ -1,6 +1,6 @@
 use kernels_core::{
-    Cauchy, Dense, Error, Kernel, Laplacian, Linear, Matern, Operator, Rbf, Rows, Shifted, White, check_operator,
-    gram,
+    Cauchy, Dense, Error, Kernel, Laplacian, Linear, Matern, Operator, Rbf, Rows, Shifted, White,
+    check_operator, gram,
     structured::{Blocks, Circulant, Grid, Hadamard, Interpolated, Kronecker, MaternProcess, Toeplitz},
 };
 use nalgebra::{DMatrix, DVector};
@@ -55,7 +55,8 @@ fn grid(counts: &[usize]) -> Grid {
 fn toeplitz_is_dense() {
     for counts in [&[1][..], &[2], &[37], &[5, 7], &[1, 6], &[3, 4, 5], &[2, 2, 3, 2]] {
         let grid = grid(counts);
-        let kernel = Matern::new(1.5, 0.8).unwrap() + 0.3 * Cauchy::new(2.0).unwrap() + White::new(0.1).unwrap();
+        let kernel =
+            Matern::new(1.5, 0.8).unwrap() + 0.3 * Cauchy::new(2.0).unwrap() + White::new(0.1).unwrap();
         let dense = gram(&kernel, &grid.points().unwrap()).unwrap();
         let fast = formed(&Toeplitz::<f64>::new(&kernel, &grid).unwrap());
         // Rounding of coordinates far from the origin, and of the transforms.
@@ -72,8 +73,14 @@ fn toeplitz_is_dense() {
 }
 
 check_operator!(toeplitz, Toeplitz::<f64>::new(&Rbf::new(0.5).unwrap(), &grid(&[29])).unwrap());
-check_operator!(toeplitz_of_three_axes, Toeplitz::<f64>::new(&Rbf::new(0.5).unwrap(), &grid(&[3, 5, 4])).unwrap());
-check_operator!(toeplitz_in_single_precision, Toeplitz::<f32>::new(&Rbf::new(0.5).unwrap(), &grid(&[8, 4])).unwrap());
+check_operator!(
+    toeplitz_of_three_axes,
+    Toeplitz::<f64>::new(&Rbf::new(0.5).unwrap(), &grid(&[3, 5, 4])).unwrap()
+);
+check_operator!(
+    toeplitz_in_single_precision,
+    Toeplitz::<f32>::new(&Rbf::new(0.5).unwrap(), &grid(&[8, 4])).unwrap()
+);
 check_operator!(empty_toeplitz, Toeplitz::<f64>::new(&Rbf::new(0.5).unwrap(), &grid(&[4, 0])).unwrap());
 check_operator!(circulant, Circulant::new(&[3, 4], circulant_column(&[3, 4])).unwrap());
 
@@ -114,8 +121,12 @@ check_operator!(
 );
 check_operator!(
     interpolated_coincident,
-    Interpolated::<f64>::new(&Rbf::new(0.5).unwrap(), &Rows::from_row_major(vec![2.0; 4], 4, 1).unwrap(), &[6])
-        .unwrap()
+    Interpolated::<f64>::new(
+        &Rbf::new(0.5).unwrap(),
+        &Rows::from_row_major(vec![2.0; 4], 4, 1).unwrap(),
+        &[6]
+    )
+    .unwrap()
 );
 
 /// The error falls with the third power of the step: by 8 for a grid twice as fine.
@@ -124,9 +135,8 @@ fn interpolation_converges() {
     let xs = scattered(60, 1);
     let kernel = Rbf::new(0.6).unwrap();
     let dense = gram(&kernel, &xs).unwrap();
-    let error = |count: usize| {
-        (formed(&Interpolated::<f64>::new(&kernel, &xs, &[count]).unwrap()) - &dense).amax()
-    };
+    let error =
+        |count: usize| (formed(&Interpolated::<f64>::new(&kernel, &xs, &[count]).unwrap()) - &dense).amax();
     let (coarse, fine) = (error(44), error(84));
     assert!(coarse / fine > 6.5 && fine < 1e-3, "{coarse} {fine}");
 }
@@ -147,12 +157,17 @@ check_operator!(
 );
 check_operator!(
     blocks,
-    Blocks::new(vec![Box::new(dense(3, 0)), Box::new(dense(5, 3)), Box::new(dense(0, 0)), Box::new(dense(2, 8))])
-        .unwrap()
-        .with_block(1, 0, DMatrix::from_fn(5, 3, |i, j| spread(i + 5 * j)))
-        .unwrap()
-        .with_block(0, 3, DMatrix::from_fn(3, 2, |i, j| spread(40 + i + 5 * j)))
-        .unwrap()
+    Blocks::new(vec![
+        Box::new(dense(3, 0)),
+        Box::new(dense(5, 3)),
+        Box::new(dense(0, 0)),
+        Box::new(dense(2, 8))
+    ])
+    .unwrap()
+    .with_block(1, 0, DMatrix::from_fn(5, 3, |i, j| spread(i + 5 * j)))
+    .unwrap()
+    .with_block(0, 3, DMatrix::from_fn(3, 2, |i, j| spread(40 + i + 5 * j)))
+    .unwrap()
 );
 check_operator!(hadamard, Hadamard::new::<f64>(dense(70, 0), dense(70, 100)).unwrap());
 
@@ -165,8 +180,12 @@ fn parts_are_dense() {
     let expected = a.matrix().component_mul(b.matrix());
     assert!((formed(&Hadamard::new::<f64>(a, b).unwrap()) - expected).amax() < 1e-15);
     assert!(Hadamard::new::<f64>(dense(2, 0), dense(3, 0)).is_err());
-    let (a, b, c) = (dense(3, 0), dense(2, 5), matrix(&serde_json::json!([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])));
-    let whole = Blocks::new(vec![Box::new(a.clone()), Box::new(b.clone())]).unwrap().with_block(0, 1, c.clone()).unwrap();
+    let (a, b, c) =
+        (dense(3, 0), dense(2, 5), matrix(&serde_json::json!([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])));
+    let whole = Blocks::new(vec![Box::new(a.clone()), Box::new(b.clone())])
+        .unwrap()
+        .with_block(0, 1, c.clone())
+        .unwrap();
     let mut expected = DMatrix::zeros(5, 5);
     expected.view_mut((0, 0), (3, 3)).copy_from(a.matrix());
     expected.view_mut((3, 3), (2, 2)).copy_from(b.matrix());
@@ -204,10 +223,15 @@ fn a_filter_is_the_dense_process() {
         }
     }
     let process = MaternProcess::new(0.5, 1.0, 1.0, 0.0).unwrap();
-    assert!(matches!(process.log_likelihood(&[1.0, 1.0], &[0.0, 0.0]), Err(Error::NotPositiveDefinite { .. })));
+    assert!(matches!(
+        process.log_likelihood(&[1.0, 1.0], &[0.0, 0.0]),
+        Err(Error::NotPositiveDefinite { .. })
+    ));
     assert_eq!(process.log_likelihood(&[], &[]).unwrap(), 0.0);
     assert_eq!(process.predict(&[], &[], &[3.0]).unwrap(), (vec![0.0], vec![1.0]));
-    assert!(process.log_likelihood(&[1.0], &[]).is_err() && process.log_likelihood(&[f64::NAN], &[0.0]).is_err());
+    assert!(
+        process.log_likelihood(&[1.0], &[]).is_err() && process.log_likelihood(&[f64::NAN], &[0.0]).is_err()
+    );
     assert!(MaternProcess::new(1.0, 1.0, 1.0, 0.0).is_err());
     let far = process.log_likelihood(&[-1e300, 1e300], &[0.0, 0.0]).unwrap();
     assert!((far + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
