@@ -350,7 +350,7 @@ impl Describe for BSpline {
         Ok(())
     }
     fn definiteness(&self) -> Definiteness {
-        if self.order % 2 == 0 { Definiteness::Positive } else { Definiteness::Indefinite }
+        if self.order.is_multiple_of(2) { Definiteness::Positive } else { Definiteness::Indefinite }
     }
     fn support(&self) -> Option<LengthScale> {
         Some(self.length_scale.scaled(self.order as f64 / 2.0))
@@ -358,7 +358,7 @@ impl Describe for BSpline {
     fn expression(&self) -> Option<Expr> {
         let mut arguments =
             vec![("order", (self.order as f64).into()), ("length_scale", self.length_scale.argument())];
-        if self.peak != 1.0 {
+        if self.peak.to_bits() != 1.0_f64.to_bits() {
             arguments.push(("peak", self.peak.into()));
         }
         Some(Expr::call("bspline", arguments))

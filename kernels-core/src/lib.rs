@@ -40,9 +40,9 @@ mod separable;
 mod sequence;
 mod simd;
 mod sparse;
+mod spectra;
 mod spectral_mixture;
 pub mod structured;
-mod spectra;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -68,7 +68,7 @@ pub use expr::{
     AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
 };
 pub use features::{
-    FeatureMap, GegenbauerFeatures, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral,
+    FeatureMap, GegenbauerFeatures, LearnedFourier, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral,
     SpectralQuantile, StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention,
     features, linear_attention, sphere_eigenvalues,
 };
@@ -95,8 +95,8 @@ pub use separable::*;
 pub use sequence::*;
 pub use simd::Vector;
 pub use sparse::Sparse;
-pub use spectral_mixture::SpectralMixture;
 pub use spectra::{SpectralDensity, SquareRoot, spectral_power, square_root};
+pub use spectral_mixture::SpectralMixture;
 pub use warp::{Transformation, Warped};
 pub use workspace::Workspace;
 pub use zonal::*;

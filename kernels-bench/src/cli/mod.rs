@@ -1,7 +1,9 @@
 //! The commands and what they share.
 
+mod align;
 mod density;
 mod evaluate;
+mod features;
 mod fit;
 mod gram;
 mod list;
@@ -103,6 +105,10 @@ enum Command {
     Select(select::Select),
     /// Map every column through its smoothed distribution function, or back.
     Transform(transform::Transform),
+    /// Write the features of points: random Fourier and its relatives, sketches, Nyström.
+    Features(features::Features),
+    /// Compare two kernels on data (alignment, CKA), or measure one: effective dimension, decay of eigenvalues.
+    Align(align::Align),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
     /// Measure speed, alone or beside other libraries.
@@ -155,6 +161,8 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Modes(command) => command.run(&run),
         Command::Select(command) => command.run(&run),
         Command::Transform(command) => command.run(&run),
+        Command::Features(command) => command.run(&run),
+        Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),

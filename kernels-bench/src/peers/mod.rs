@@ -1,5 +1,6 @@
 //! `kernels bench`: speed, alone or beside other libraries, on the same arrays in the same run.
 
+mod features;
 mod foundation;
 mod group;
 mod machine;

@@ -205,11 +205,11 @@ static FAMILIES: [Family; 19] = [
         formula: "Π peak·B((xᵢ-yᵢ)/ℓᵢ)/B(0), B the centred B-spline of this order",
         of_kernel: false,
         parameters: &[
-            p("order", "4", "degree plus one, from 2 to 12"),
+            p("order", "4", "degree plus one, from 2 to 12; odd orders are indefinite"),
             LENGTH,
             p("peak", "1", "value at 0 of each factor, above 0"),
         ],
-        definiteness: "positive definite for even order, indefinite for odd",
+        definiteness: PD,
     },
     Family {
         name: "warp",

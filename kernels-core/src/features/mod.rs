@@ -4,6 +4,7 @@ mod attention;
 mod binning;
 mod fourier;
 mod hadamard;
+mod learned;
 mod low_discrepancy;
 #[cfg(feature = "dense")]
 mod nystrom;
@@ -30,6 +31,7 @@ pub use attention::{exact_attention, linear_attention};
 pub use binning::RandomBinning;
 pub use fourier::RandomFourier;
 pub use hadamard::StructuredFourier;
+pub use learned::LearnedFourier;
 #[cfg(feature = "dense")]
 pub use nystrom::NystromFeatures;
 #[cfg(feature = "dense")]

@@ -32,8 +32,8 @@ pub struct TensorSketch {
     places: Vec<Vec<(usize, f64)>>,
     gamma: f64,
     offset: f64,
-    dim: usize,
-    count: usize,
+    inputs: usize,
+    buckets: usize,
     forward: Arc<dyn Fft<f64>>,
     backward: Arc<dyn Fft<f64>>,
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for TensorSketch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TensorSketch")
             .field("degree", &self.places.len())
-            .field("count", &self.count)
+            .field("buckets", &self.buckets)
             .finish_non_exhaustive()
     }
 }
@@ -83,23 +83,23 @@ impl TensorSketch {
     ) -> Self {
         let mut planner = FftPlanner::new();
         let (forward, backward) = (planner.plan_fft_forward(count), planner.plan_fft_inverse(count));
-        Self { places, gamma, offset, dim, count, forward, backward }
+        Self { places, gamma, offset, inputs: dim, buckets: count, forward, backward }
     }
 }
 
 impl<T: Real> FeatureMap<Rows<T>> for TensorSketch {
     fn dim(&self) -> usize {
-        self.count
+        self.buckets
     }
 
     fn features(&self, xs: &Rows<T>, rows: Range<usize>, mut out: Tile<'_, T>, _: &mut Workspace<T>) {
-        let mut product = vec![Complex::default(); self.count];
+        let mut product = vec![Complex::default(); self.buckets];
         let mut sketch = product.clone();
         let room = self.forward.get_inplace_scratch_len().max(self.backward.get_inplace_scratch_len());
         let mut scratch = vec![Complex::default(); room];
         let (root, last) = (self.gamma.sqrt(), self.offset.sqrt());
         for (i, r) in rows.enumerate() {
-            product.fill(Complex::new(1.0 / self.count as f64, 0.0));
+            product.fill(Complex::new(1.0 / self.buckets as f64, 0.0));
             for places in &self.places {
                 sketch.fill(Complex::default());
                 let coordinates = xs.point(r).iter().map(|x| root * x.to_f64()).chain([last]);
@@ -115,7 +115,7 @@ impl<T: Real> FeatureMap<Rows<T>> for TensorSketch {
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
-        check_dim(self.dim, xs.dim())
+        check_dim(self.inputs, xs.dim())
     }
 }
 

@@ -98,8 +98,8 @@ pub struct GegenbauerFeatures {
     /// √λ_l N_l / √m.
     coefficients: Vec<f64>,
     recurrences: Vec<(f64, f64)>,
-    count: usize,
-    dim: usize,
+    features: usize,
+    inputs: usize,
 }
 
 impl GegenbauerFeatures {
@@ -132,7 +132,7 @@ impl GegenbauerFeatures {
             row.iter_mut().for_each(|w| *w /= length);
         }
         let recurrences = (0..degree).map(|l| recurrence(l, dim)).collect();
-        Ok(Self { directions, coefficients, recurrences, count, dim })
+        Ok(Self { directions, coefficients, recurrences, features: count, inputs: dim })
     }
 }
 
@@ -157,13 +157,13 @@ impl<T: Real> Waves<T> for GegenbauerFeatures {
 
 impl<T: Real> FeatureMap<Rows<T>> for GegenbauerFeatures {
     fn dim(&self) -> usize {
-        self.count
+        self.features
     }
 
     fn features(&self, xs: &Rows<T>, rows: Range<usize>, out: Tile<'_, T>, ws: &mut Workspace<T>) {
         let mut numbers = ws.take(rows.len());
         // Rows of extreme scale are brought to 1 first, so that squares stay in range.
-        let mut scaled = Vec::with_capacity(rows.len() * self.dim);
+        let mut scaled = Vec::with_capacity(rows.len() * self.inputs);
         for (number, i) in numbers.iter_mut().zip(rows.clone()) {
             let x = xs.point(i);
             let largest = x
@@ -176,12 +176,12 @@ impl<T: Real> FeatureMap<Rows<T>> for GegenbauerFeatures {
             *number = T::of(if square > 0.0 || square.is_nan() { 1.0 / square.sqrt() } else { 0.0 });
         }
         let n = rows.len();
-        let scaled = Rows::from_parts(scaled, n, self.dim);
-        project(&scaled, 0..n, (&self.directions, self.count), &numbers, self, out, ws);
+        let scaled = Rows::from_parts(scaled, n, self.inputs);
+        project(&scaled, 0..n, (&self.directions, self.features), &numbers, self, out, ws);
         ws.give(numbers);
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
-        check_dim(self.dim, xs.dim())
+        check_dim(self.inputs, xs.dim())
     }
 }

@@ -41,11 +41,10 @@ impl MaternProcess {
     /// [`Error::Parameter`] for a ν other than ½, 3/2, 5/2, a length scale or variance that is not finite and positive, or a noise that is
     /// negative or not finite.
     pub fn new(nu: f64, length_scale: f64, variance: f64, noise: f64) -> Result<Self, Error> {
-        let order = [0.5, 1.5, 2.5].iter().position(|v| *v == nu).ok_or_else(|| Error::Parameter {
-            name: "nu".into(),
-            value: nu,
-            expected: "0.5, 1.5 or 2.5",
-        })?;
+        let order = [0.5, 1.5, 2.5]
+            .iter()
+            .position(|v: &f64| v.to_bits() == nu.to_bits())
+            .ok_or_else(|| Error::Parameter { name: "nu".into(), value: nu, expected: "0.5, 1.5 or 2.5" })?;
         Ok(Self {
             order: order + 1,
             rate: (2.0 * nu).sqrt() / positive("length_scale", length_scale)?,

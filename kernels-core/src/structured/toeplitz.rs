@@ -31,7 +31,8 @@ pub struct Circulant<T> {
     shape: Vec<usize>,
     /// Eigenvalues over the number of entries.
     spectrum: Vec<f64>,
-    plans: Vec<(Arc<dyn Fft<f64>>, Arc<dyn Fft<f64>>)>,
+    /// Forward and backward along each axis.
+    plans: Vec<[Arc<dyn Fft<f64>>; 2]>,
 }
 
 impl<T: Real> std::fmt::Debug for Circulant<T> {
@@ -65,7 +66,7 @@ impl<T: Real> Circulant<T> {
         }
         let mut planner = FftPlanner::new();
         let plans =
-            shape.iter().map(|&c| (planner.plan_fft_forward(c), planner.plan_fft_inverse(c))).collect();
+            shape.iter().map(|&c| [planner.plan_fft_forward(c), planner.plan_fft_inverse(c)]).collect();
         let mut circulant = Self { column, shape: shape.to_vec(), spectrum: Vec::new(), plans };
         let mut values: Vec<_> = circulant.column.iter().map(|c| Complex::new(c.to_f64(), 0.0)).collect();
         circulant.transform(&mut values, false);
@@ -83,7 +84,7 @@ impl<T: Real> Circulant<T> {
     fn transform(&self, values: &mut [Complex<f64>], inverse: bool) {
         let mut after = 1;
         let mut line = Vec::new();
-        for (&count, (forward, backward)) in self.shape.iter().zip(&self.plans).rev() {
+        for (&count, [forward, backward]) in self.shape.iter().zip(&self.plans).rev() {
             let plan = if inverse { backward } else { forward };
             if count > 1 && after == 1 {
                 plan.process(values);
@@ -318,7 +319,7 @@ fn check_stationary<T: Real, K: Kernel<Rows<T>> + ?Sized>(kernel: &K, points: &R
 fn fast_length(n: usize) -> usize {
     let smooth = |mut k: usize| {
         for p in [2, 3, 5] {
-            while k % p == 0 {
+            while k.is_multiple_of(p) {
                 k /= p;
             }
         }

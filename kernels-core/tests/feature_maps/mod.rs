@@ -3,6 +3,8 @@ use nalgebra::DMatrix;
 use serde_json::Value;
 
 mod fourier;
+mod learned;
+mod others;
 
 pub(crate) fn reference() -> Value {
     serde_json::from_str(include_str!("../reference/random_features.json")).unwrap()
