@@ -3,8 +3,8 @@
 use std::{fmt, ops::Range, str::FromStr};
 
 use kernels_core::{
-    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, Paths, PositiveDefinite,
-    Readable, Real, Rows, Strings, Tile, Vocabulary, Workspace,
+    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, Paths,
+    PositiveDefinite, Readable, Real, Rows, Strings, Tile, Vocabulary, Workspace,
 };
 use nalgebra::DMatrixView;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};

@@ -91,7 +91,9 @@ impl Gram {
                 let ys = y.map(read_strings).transpose()?;
                 self.write(run, &Strings::vocabulary(), &read_strings(&self.x)?, ys.as_ref())
             }
-            Kind::Strings => Err(Error::Choice("kernels of strings are written as f64: leave --dtype out".into())),
+            Kind::Strings => {
+                Err(Error::Choice("kernels of strings are written as f64: leave --dtype out".into()))
+            }
         }
     }
 

@@ -44,21 +44,26 @@ pub(crate) fn read_paths<T: Real>(path: &Path, lengths: Option<&Path>) -> Result
                 if v >= 1.0 && v.fract() <= 0.0 && v < 1e15 {
                     Ok(v as usize)
                 } else {
-                    Err(Error::content(file, format!("holds the length {v}; lengths are whole numbers from 1")))
+                    Err(Error::content(
+                        file,
+                        format!("holds the length {v}; lengths are whole numbers from 1"),
+                    ))
                 }
             };
             let lengths: Vec<usize> = lengths.as_slice().iter().map(whole).collect::<Result<_, _>>()?;
             Paths::new(read_rows(path)?, &lengths).map_err(|e| Error::content(path, e.to_string()))?
         }
         None if !name(path).ends_with(".npy") => {
-            let message = "holds no paths: give an NPY array (n, length, d), or knots (total, d) and their --lengths";
+            let message =
+                "holds no paths: give an NPY array (n, length, d), or knots (total, d) and their --lengths";
             return Err(Error::content(path, message));
         }
         None => {
             let (values, shape) = npy::read_array(path)?;
             let [n, length, dim] = *shape else {
-                let message =
-                    format!("holds an array of shape {shape:?}; paths are (n, length, d), or (total, d) with --lengths");
+                let message = format!(
+                    "holds an array of shape {shape:?}; paths are (n, length, d), or (total, d) with --lengths"
+                );
                 return Err(Error::content(path, message));
             };
             let knots = Rows::from_row_major(values.into_iter().map(T::of).collect(), n * length, dim);

@@ -114,7 +114,8 @@ pub(super) fn section(page: &mut Page) -> Result<(), Error> {
          speed, with noise. Length scales and ridges are chosen by the leave-one-out likelihood of the training series.",
     );
     let rows = rows()?;
-    let error = |row: &Vec<String>| row[1].split(' ').next().and_then(|e| e.parse::<f64>().ok()).unwrap_or(1.0);
+    let error =
+        |row: &Vec<String>| row[1].split(' ').next().and_then(|e| e.parse::<f64>().ok()).unwrap_or(1.0);
     let best = (0..rows.len()).min_by(|&a, &b| error(&rows[a]).total_cmp(&error(&rows[b])));
     page.table(&["kernel", "error rate", "seconds", "chosen"], &rows, &best.into_iter().collect::<Vec<_>>());
     Ok(())

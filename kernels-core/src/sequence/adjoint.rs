@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use super::cells::{Cells, Exponents, PIECE, Pair, Scheme, Source, batch_order, for_batches, power_of_two, width};
+use super::cells::{
+    Cells, Exponents, PIECE, Pair, Scheme, Source, batch_order, for_batches, power_of_two, width,
+};
 
 /// Schemes that can be swept backwards. A row of cells has several parts when cells are divided.
 pub(super) trait Adjoint: Scheme {
@@ -41,13 +43,7 @@ struct Kept {
     exponents: Exponents,
 }
 
-fn backward<S: Adjoint>(
-    scheme: &S,
-    source: &Source<'_>,
-    lanes: &[Pair],
-    width: usize,
-    sink: &mut dyn Sink,
-) {
+fn backward<S: Adjoint>(scheme: &S, source: &Source<'_>, lanes: &[Pair], width: usize, sink: &mut dyn Sink) {
     let mut cells = Cells::new(source, lanes, width);
     let (rows, cols) = (cells.rows, cells.cols);
     let spacing = ((rows as f64).sqrt().ceil() as usize).max(1);

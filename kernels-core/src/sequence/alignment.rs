@@ -70,12 +70,7 @@ impl GlobalAlignment {
     }
 
     /// Sums over alignments of pairs.
-    fn sums<T: Real>(
-        &self,
-        xs: &Paths<T>,
-        ys: &Paths<T>,
-        indices: &[(usize, usize)],
-    ) -> Vec<ScaledValue> {
+    fn sums<T: Real>(&self, xs: &Paths<T>, ys: &Paths<T>, indices: &[(usize, usize)]) -> Vec<ScaledValue> {
         let knots = Lift { kernel: &self.local, xs, ys, differences: false };
         let weighted = Weighted { inner: &knots, triangle: self.triangle };
         let pairs: Vec<Pair> = indices

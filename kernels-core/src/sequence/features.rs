@@ -154,7 +154,14 @@ impl SignatureFeatures {
     }
 
     /// Increments of sines, then of cosines, of a level at one step.
-    fn increments(&self, level: usize, angles: &mut [f64], knot: impl Iterator<Item = f64> + Clone, first: bool, out: &mut [f64]) {
+    fn increments(
+        &self,
+        level: usize,
+        angles: &mut [f64],
+        knot: impl Iterator<Item = f64> + Clone,
+        first: bool,
+        out: &mut [f64],
+    ) {
         // `angles` keeps sines and cosines at the last knot.
         for (j, frequency) in self.frequencies[level].chunks_exact(self.dim.max(1)).enumerate() {
             let angle: f64 = frequency.iter().zip(knot.clone()).map(|(w, x)| w * x).sum();
@@ -201,7 +208,11 @@ impl<T: Real> FeatureMap<Paths<T>> for SignatureFeatures {
                     let own = &mut own[..offsets[level + 1] - offsets[level]];
                     let step = &steps[level - 1];
                     if let Some((components, all)) = &self.projections {
-                        let scale = if level == 1 { 1.0 / ((d * components) as f64).sqrt() } else { 1.0 / (d as f64).sqrt() };
+                        let scale = if level == 1 {
+                            1.0 / ((d * components) as f64).sqrt()
+                        } else {
+                            1.0 / (d as f64).sqrt()
+                        };
                         for (to, p) in projected.iter_mut().zip(all[level - 1].chunks_exact(2 * d)) {
                             *to = scale * p.iter().zip(step).map(|(p, u)| p * u).sum::<f64>();
                         }

@@ -9,10 +9,10 @@ use super::{
     adjoint::{Sink, gradients},
     cells::{Pair, Source},
     grid::Grid,
-    tile::Tiles,
     lift::Lift,
     setting::{Setting, Side, recurrence},
     signature::{Normalization, Signature, Solver, used},
+    tile::Tiles,
 };
 use crate::{Block, Error, Jet, Kernel, Points, Real, Rows, Workspace};
 
@@ -162,7 +162,8 @@ impl<S> Signature<S> {
             (by_x, by_y) = of(a, b, ScaledValue::ONE.over_roots(nx, ny));
             // −k/2 d ln k(x, x), in which x stands twice.
             for (side, norm, to) in [(a, nx, &mut by_x), (b, ny, &mut by_y)] {
-                let (first, second) = of(side, side, ScaledValue::ONE.times(-0.5 * value).over_roots(norm, norm));
+                let (first, second) =
+                    of(side, side, ScaledValue::ONE.times(-0.5 * value).over_roots(norm, norm));
                 for (to, (a, b)) in to.iter_mut().zip(first.iter().zip(&second)) {
                     *to += a + b;
                 }
@@ -173,7 +174,11 @@ impl<S> Signature<S> {
         if !complete {
             return Err(refuse("available for lifts with derivatives by their input"));
         }
-        Ok(PathGradient { value, by_x: self.pull_back(&by_x, xs.dim()), by_y: self.pull_back(&by_y, ys.dim()) })
+        Ok(PathGradient {
+            value,
+            by_x: self.pull_back(&by_x, xs.dim()),
+            by_y: self.pull_back(&by_y, ys.dim()),
+        })
     }
 
     /// Derivatives by the knots of the only pair, of the prepared paths.

@@ -25,11 +25,7 @@ fn at_least_one(name: &str, value: usize) -> Result<usize, Error> {
 }
 
 /// Fills a block with a function of the numbers of two points, each pair of one data set once.
-fn fill(
-    at: &Block<'_, Strings>,
-    mut out: Tile<'_, f64>,
-    value: impl Fn(usize, usize) -> f64 + Send + Sync,
-) {
+fn fill(at: &Block<'_, Strings>, mut out: Tile<'_, f64>, value: impl Fn(usize, usize) -> f64 + Send + Sync) {
     const PIECE: usize = 64;
     let pairs = entries(at);
     let pieces = map_tasks::<f64, _>(pairs.len().div_ceil(PIECE), |task, _| {
@@ -218,8 +214,11 @@ impl Mismatch {
                     for j in 0..=h - i {
                         if e + h - i <= m && e + h - j <= m {
                             let free = (h - i - j) as i32;
-                            sum += binomial(k - h, e) * (a - 1.0).powi(e as i32)
-                                * binomial(h, i) * binomial(h - i, j) * (a - 2.0).powi(free);
+                            sum += binomial(k - h, e)
+                                * (a - 1.0).powi(e as i32)
+                                * binomial(h, i)
+                                * binomial(h - i, j)
+                                * (a - 2.0).powi(free);
                         }
                     }
                 }

@@ -152,7 +152,9 @@ where
     let solver = match given.value("solver") {
         None => Solver::Auto { tolerance },
         Some((_, Value::Word(word))) if word == "auto" => Solver::Auto { tolerance },
-        Some((column, Value::Expr(Expr::Call(call)))) => solver(&call).map_err(|message| Error::Syntax { column, message })?,
+        Some((column, Value::Expr(Expr::Call(call)))) => {
+            solver(&call).map_err(|message| Error::Syntax { column, message })?
+        }
         Some((column, other)) => {
             let message = format!("`{other}` is no solver; {SOLVERS}");
             return Err(Error::Syntax { column, message });

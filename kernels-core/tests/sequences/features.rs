@@ -58,7 +58,11 @@ fn inner_products_are_unbiased() {
             let mean = sum[e] / n;
             let error = ((squares[e] / n - mean * mean) / n).sqrt();
             // Five standard errors of the mean.
-            assert!((mean - exact[e]).abs() <= 5.0 * error, "{tensor} {e}: {mean} ± {error}, not {}", exact[e]);
+            assert!(
+                (mean - exact[e]).abs() <= 5.0 * error,
+                "{tensor} {e}: {mean} ± {error}, not {}",
+                exact[e]
+            );
         }
     }
 }

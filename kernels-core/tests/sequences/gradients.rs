@@ -76,7 +76,10 @@ fn by_differences() {
                 let difference = (moved(h) - moved(-h)) / (2.0 * h);
                 // Of second order in h, and rounding over h.
                 let size = got.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
-                assert!((g - difference).abs() <= 1e-6 * size, "{kernel:?} {side} {i}: {g:e}, not {difference:e}");
+                assert!(
+                    (g - difference).abs() <= 1e-6 * size,
+                    "{kernel:?} {side} {i}: {g:e}, not {difference:e}"
+                );
             }
         }
     }

@@ -6,9 +6,7 @@ mod others;
 mod properties;
 mod signature;
 
-use kernels_core::{
-    AnyKernel, FiniteDifferences, Normalization, Path, Paths, Points, Signature, Solver,
-};
+use kernels_core::{AnyKernel, FiniteDifferences, Normalization, Path, Paths, Points, Signature, Solver};
 use serde_json::Value;
 
 fn read(text: &str) -> Value {

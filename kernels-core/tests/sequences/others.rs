@@ -38,7 +38,9 @@ fn discrepancies() {
     let file = read(include_str!("../reference/signature/sig_mmd.json"));
     let (xs, ys, y) = (paths(&file["X"]), paths(&file["Y"]), one(&file["y"]));
     let rbf = Rbf::new(0.8).unwrap();
-    for (name, lift) in [("linear", AnyKernel::new(Linear::new(0.0).unwrap())), ("rbf0.8", AnyKernel::new(rbf))] {
+    for (name, lift) in
+        [("linear", AnyKernel::new(Linear::new(0.0).unwrap())), ("rbf0.8", AnyKernel::new(rbf))]
+    {
         let exact = Signature::new(lift);
         let halved = exact.clone().solver(fd(1, FiniteDifferences::Second)).unwrap();
         for (solver, kernel) in [("fd_d1", halved), ("exact", exact)] {
@@ -99,8 +101,18 @@ fn strings() {
         let pair = Strings::new([s, t]);
         let alphabet = case["alphabet"].as_str().unwrap().chars().count();
         let check = |kernel: &dyn Kernel<Strings>, expected: &Value, what: &str| {
-            close(kernel.eval(pair.point(0), pair.point(1)), number(expected), 1e-12, &format!("{s} {t} {what}"));
-            close(kernel.eval(pair.point(1), pair.point(0)), number(expected), 1e-12, &format!("{t} {s} {what}"));
+            close(
+                kernel.eval(pair.point(0), pair.point(1)),
+                number(expected),
+                1e-12,
+                &format!("{s} {t} {what}"),
+            );
+            close(
+                kernel.eval(pair.point(1), pair.point(0)),
+                number(expected),
+                1e-12,
+                &format!("{t} {s} {what}"),
+            );
         };
         let each = |key: &str| -> Vec<(Vec<f64>, Value)> {
             case[key]

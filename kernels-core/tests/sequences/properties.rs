@@ -98,10 +98,7 @@ fn what_is_not_a_kernel_is_refused() {
     // Conditionally positive definite lifts are fine: only differences are seen.
     let kernel: DynKernel<Paths<f64>> = "signature(static=multiquadric())".parse().unwrap();
     assert!(kernel.check(&paths).is_ok());
-    assert!(matches!(
-        Paths::from_array(Vec::<f64>::new(), 1, 0, 1),
-        Err(Error::TooFewPoints { .. })
-    ));
+    assert!(matches!(Paths::from_array(Vec::<f64>::new(), 1, 0, 1), Err(Error::TooFewPoints { .. })));
     let flat = Paths::from_array(vec![0.0; 4], 1, 2, 2).unwrap();
     assert!(cross_gram(&Signature::new(Linear::new(0.0).unwrap()), &paths, &flat).is_err());
 }
@@ -111,7 +108,10 @@ fn exact() -> Signature<AnyKernel<f64>> {
 }
 
 fn pair() -> impl Strategy<Value = (Vec<f64>, Vec<f64>)> {
-    let values = || prop::collection::vec(-1.0..1.0_f64, 2..9).prop_map(|v| v.into_iter().flat_map(|x| [x, x * x - 0.3]).collect());
+    let values = || {
+        prop::collection::vec(-1.0..1.0_f64, 2..9)
+            .prop_map(|v| v.into_iter().flat_map(|x| [x, x * x - 0.3]).collect())
+    };
     (values(), values())
 }
 
@@ -191,7 +191,8 @@ proptest! {
 
 /// All levels of the signature of a path, by Chen's identity segment by segment.
 fn signature(values: &[f64], dim: usize, depth: usize) -> Vec<Vec<f64>> {
-    let mut s: Vec<Vec<f64>> = (0..=depth).map(|l| vec![if l == 0 { 1.0 } else { 0.0 }; dim.pow(l as u32)]).collect();
+    let mut s: Vec<Vec<f64>> =
+        (0..=depth).map(|l| vec![if l == 0 { 1.0 } else { 0.0 }; dim.pow(l as u32)]).collect();
     for pair in values.chunks(dim).collect::<Vec<_>>().windows(2) {
         let step: Vec<f64> = pair[1].iter().zip(pair[0]).map(|(b, a)| b - a).collect();
         // exp(step)
@@ -261,7 +262,11 @@ fn order_of_schemes_is_as_said() {
             let kernel = |tolerance| Signature::new(lift(lifted)).solver(Solver::Auto { tolerance }).unwrap();
             let (a, b) = (value(&kernel(tolerance), &x, &y), value(&kernel(1e-15), &x, &y));
             let largest = value(&kernel(1e-15), &x, &x).max(value(&kernel(1e-15), &y, &y));
-            assert!((a - b).abs() <= tolerance * largest + 1e-14, "{lifted} {tolerance}: {:e}", (a - b).abs());
+            assert!(
+                (a - b).abs() <= tolerance * largest + 1e-14,
+                "{lifted} {tolerance}: {:e}",
+                (a - b).abs()
+            );
         }
     }
 }

@@ -19,8 +19,7 @@ fn finite_differences() {
                 if a != b {
                     continue; // one number of halvings in this interface
                 }
-                let kernel =
-                    Signature::new(lift(name)).solver(fd(a.parse().unwrap(), scheme)).unwrap();
+                let kernel = Signature::new(lift(name)).solver(fd(a.parse().unwrap(), scheme)).unwrap();
                 let got = value(&kernel, &x, &y);
                 let e = number(expected);
                 // Second differences of the static kernel lose what its own rounding (1 ulp of 1) is to them, and the
@@ -149,8 +148,13 @@ fn values_beyond_the_range() {
     };
     let kernel = Signature::new(lift("linear"));
     let cosine = kernel.clone().normalization(Normalization::Cosine).unwrap();
-    for case in read(include_str!("../reference/signature/sigkernel_log_scale.json"))["cases"].as_array().unwrap() {
+    for case in
+        read(include_str!("../reference/signature/sigkernel_log_scale.json"))["cases"].as_array().unwrap()
+    {
         if case["kind"] == "dim1" {
+            if number(&case["x_total"]) > 5e3 {
+                continue; // ln k = 20 000 takes 2 560² cells of degree 24: too long for a test
+            }
             let segments = |total: &Value| {
                 let step = number(total) / 20.0;
                 Paths::from_array((0..21).map(|i| step * f64::from(i)).collect(), 1, 21, 1).unwrap()
