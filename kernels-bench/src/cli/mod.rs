@@ -1,10 +1,16 @@
 //! The commands and what they share.
 
+mod density;
 mod evaluate;
 mod fit;
 mod gram;
 mod list;
+mod modes;
 mod predict;
+mod select;
+mod test;
+mod thin;
+mod transform;
 mod tune;
 
 use std::{
@@ -85,6 +91,18 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Write the kernel matrix of points.
     Gram(gram::Gram),
+    /// Keep a few points that represent all: kernel thinning, Compress++, herding, Stein thinning.
+    Thin(thin::Thin),
+    /// Test by kernels whether two samples are of one distribution, or two variables independent.
+    Test(test::Test),
+    /// Estimate a density, evaluate it or draw from it.
+    Density(density::Density),
+    /// Find the modes of a density and the points that belong to them.
+    Modes(modes::Modes),
+    /// Choose rows to label: batch active learning, diversity, coverage.
+    Select(select::Select),
+    /// Map every column through its smoothed distribution function, or back.
+    Transform(transform::Transform),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
     /// Measure speed, alone or beside other libraries.
@@ -131,6 +149,12 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Tune(command) => command.run(&run),
         Command::Evaluate(command) => command.run(&run),
         Command::Gram(command) => command.run(&run),
+        Command::Thin(command) => command.run(&run),
+        Command::Test(command) => command.run(&run),
+        Command::Density(command) => command.run(&run),
+        Command::Modes(command) => command.run(&run),
+        Command::Select(command) => command.run(&run),
+        Command::Transform(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),

@@ -2,6 +2,7 @@
 
 mod pictures;
 mod series;
+mod sampling;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -287,6 +288,7 @@ impl Tour {
         }
         pictures::co2(&mut page, self.quick)?;
         series::section(&mut page)?;
+        sampling::pictures(&mut page, self.quick)?;
         page.heading("How this was made");
         page.paragraph(&format!(
             "kernels {} on {} thread(s). Command: kernels tour{}. Data: embedded in the program, sources and licences in its data folder.",
