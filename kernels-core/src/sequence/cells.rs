@@ -109,6 +109,7 @@ impl<'a> Cells<'a> {
             one: Vec::new(),
         };
         match source {
+            Source::Linear(xs, _) if xs.dim == 0 => cells.row = vec![0.0; cols * width],
             Source::Linear(xs, ys) => {
                 cells.dx = vec![0.0; rows * xs.dim * width];
                 cells.dy = vec![0.0; cols * ys.dim * width];

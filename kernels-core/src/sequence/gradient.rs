@@ -13,6 +13,7 @@ use super::{
     setting::{Setting, Side, recurrence},
     signature::{Normalization, Signature, Solver, used},
     tile::Tiles,
+    truncated::{self, Truncation},
 };
 use crate::{Block, Error, Jet, Kernel, Points, Real, Rows, Workspace};
 
@@ -27,9 +28,14 @@ pub struct PathGradient {
     pub by_y: Vec<f64>,
 }
 
-/// Weights of the lift's values at knots from weights of its second differences: (r + 1) × (n + 1), column-major.
-fn at_knots(derivatives: &[f64], cols: usize, scale: f64) -> (usize, Vec<f64>) {
+/// Weights of the lift's values at knots from weights of its second differences, (r + 1) × (n + 1), or of its values,
+/// r × n; column-major, with the number of rows.
+fn at_knots(derivatives: &[f64], cols: usize, scale: f64, differences: bool) -> (usize, Vec<f64>) {
     let rows = derivatives.len() / cols;
+    if !differences {
+        let transposed = (0..derivatives.len()).map(|k| scale * derivatives[k % rows * cols + k / rows]);
+        return (rows, transposed.collect());
+    }
     let height = rows + 1;
     let mut out = vec![0.0; height * (cols + 1)];
     for (i, row) in derivatives.chunks_exact(cols).enumerate() {
@@ -56,9 +62,10 @@ struct ByParameters<'a, T: Real> {
 impl<T: Real> Sink for ByParameters<'_, T> {
     fn strip(&mut self, pair: &Pair, rows: Range<usize>, derivatives: &[f64]) {
         let Some(at) = self.lift.block(pair, &rows) else { return };
-        let (height, weights) = at_knots(derivatives, pair.cols, pair.scale / self.linear);
+        let (height, weights) =
+            at_knots(derivatives, pair.cols, pair.scale / self.linear, self.lift.differences);
         let weights: Vec<T> = weights.into_iter().map(T::of).collect();
-        let weights = DMatrixView::from_slice(&weights, height, pair.cols + 1);
+        let weights = DMatrixView::from_slice(&weights, height, weights.len() / height);
         self.lift.kernel.block_gradient(&at, weights, &mut self.gradient, &mut self.ws);
     }
 }
@@ -75,10 +82,11 @@ struct ByKnots<'a, T: Real> {
 
 impl<T: Real> Sink for ByKnots<'_, T> {
     fn strip(&mut self, pair: &Pair, rows: Range<usize>, derivatives: &[f64]) {
-        let (height, weights) = at_knots(derivatives, pair.cols, pair.scale / self.linear);
+        let (height, weights) =
+            at_knots(derivatives, pair.cols, pair.scale / self.linear, self.lift.differences);
         let (x, y) = (self.lift.xs.range(pair.x), self.lift.ys.range(pair.y));
         let dim = self.lift.xs.dim();
-        for j in 0..=pair.cols {
+        for j in 0..weights.len() / height {
             let b = self.lift.ys.knots().point(y.start + j);
             for i in 0..height {
                 let w = weights[i + j * height];
@@ -94,10 +102,9 @@ impl<T: Real> Sink for ByKnots<'_, T> {
 }
 
 impl<S> Signature<S> {
-    /// Whether derivatives are available: for whole signatures, not normalised or by cosines.
+    /// Whether derivatives are available: of kernels that are not normalised, or by cosines.
     pub(super) fn has_gradient(&self) -> bool {
-        self.truncation().is_none()
-            && matches!(self.chosen_normalization(), Normalization::None | Normalization::Cosine)
+        matches!(self.chosen_normalization(), Normalization::None | Normalization::Cosine)
     }
 
     /// Sinks of all pairs, by the solver of this kernel.
@@ -111,6 +118,9 @@ impl<S> Signature<S> {
             Solver::FiniteDifferences { scheme, .. } => {
                 gradients(source, pairs, Grid::new(recurrence(scheme)), sink)
             }
+            Solver::Truncated { levels, order } => {
+                truncated::gradients(source, pairs, Truncation { levels, order }, sink)
+            }
             _ => gradients(source, pairs, Tiles::default(), sink),
         }
     }
@@ -118,11 +128,12 @@ impl<S> Signature<S> {
     /// k(x, y) and its derivatives by all knots of both paths, exact for the solver: those of the numbers that it computes, by a sweep
     /// backwards through them.
     ///
-    /// O(mn) for the solver and O(mnd) for the lift, about four times the value; memory O(√m n).
+    /// O(mn) for the solver and O(mnd) for the lift, about four times the value; memory O(√m n), or O(N D² m n) for truncated
+    /// kernels.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the paths differ in their features; [`Error::Parameter`] for truncated kernels, tensor
-    /// normalisation, and lifts without derivatives by their input; what [`Kernel::check`] says of the paths.
+    /// [`Error::Shape`] when the paths differ in their features; [`Error::Parameter`] for other normalisations
+    /// than by cosines, and lifts without derivatives by their input; what [`Kernel::check`] says of the paths.
     ///
     /// ```
     /// use kernels_core::{Linear, Path, Signature};
@@ -138,7 +149,7 @@ impl<S> Signature<S> {
     {
         let refuse = |expected| Error::Parameter { name: "gradient".to_owned(), value: f64::NAN, expected };
         if !self.has_gradient() {
-            return Err(refuse("available for whole signatures, not normalised or by cosines"));
+            return Err(refuse("available for kernels that are not normalised, or by cosines"));
         }
         let (xs, ys) = (Paths::from_paths(&[x])?, Paths::from_paths(&[y])?);
         ys.check_compatible(&xs)?;

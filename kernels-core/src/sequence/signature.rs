@@ -50,6 +50,9 @@ pub struct Signature<S> {
 }
 
 /// How the Goursat problem of a [`Signature`] kernel is solved.
+///
+/// A fixed degree or grid is as accurate as it is fine for the paths at hand, and the kernel is positive definite only as far as it is
+/// accurate: on steps that are too long, values may even be negative on the diagonal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Solver {

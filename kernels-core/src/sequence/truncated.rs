@@ -8,7 +8,10 @@
 //!
 //! Reference: Király & Oberhauser, *Kernels for sequentially ordered data* (2019), algorithms 3 and 6.
 
-use super::cells::{Cells, PIECE, Pair, Source, batch_order, for_batches, width};
+use super::{
+    adjoint::Sink,
+    cells::{Cells, PIECE, Pair, Source, batch_order, for_batches, width},
+};
 use crate::{
     Vector,
     simd::{Simd, Work},
@@ -160,4 +163,141 @@ pub(super) fn levels(source: &Source<'_>, pairs: &[Pair], truncation: Truncation
         out[i * n..(i + 1) * n].copy_from_slice(value);
     }
     out
+}
+
+/// A matrix of cells, row by row.
+type Cell = Vec<f64>;
+
+/// R of every level: `[level][(r − 1) * uses + s − 1]`, each on all cells. For derivatives only: O(N D² m n).
+struct Forward {
+    rows: usize,
+    cols: usize,
+    levels: Vec<Vec<Cell>>,
+}
+
+impl Forward {
+    /// Sums strictly before each cell along a row (`across`) and along a column; backwards those strictly after, which is the
+    /// transposed map.
+    fn earlier(&self, of: &[f64], across: bool, backwards: bool) -> Cell {
+        let mut out = vec![0.0; of.len()];
+        let (count, length, stride, step) =
+            if across { (self.rows, self.cols, self.cols, 1) } else { (self.cols, self.rows, 1, self.cols) };
+        for line in 0..count {
+            let mut sum = 0.0;
+            for k in 0..length {
+                let k = if backwards { length - 1 - k } else { k };
+                let at = line * stride + k * step;
+                out[at] = sum;
+                sum += of[at];
+            }
+        }
+        out
+    }
+
+    fn earlier_in_both(&self, of: &[f64], backwards: bool) -> Cell {
+        self.earlier(&self.earlier(of, true, backwards), false, backwards)
+    }
+
+    /// The sum of R\[r, s\] of a level over all pairs that `pick` picks.
+    fn sum(&self, level: usize, uses: usize, pick: impl Fn(usize, usize) -> bool) -> Cell {
+        let mut out = vec![0.0; self.rows * self.cols];
+        for (e, cells) in self.levels[level].iter().enumerate() {
+            if pick(e / uses + 1, e % uses + 1) {
+                out.iter_mut().zip(cells).for_each(|(to, v)| *to += v);
+            }
+        }
+        out
+    }
+}
+
+/// a ∘ b, times a number.
+fn times(a: &[f64], b: &[f64], factor: f64) -> Cell {
+    a.iter().zip(b).map(|(a, b)| a * b * factor).collect()
+}
+
+impl Truncation {
+    /// Derivatives of k₀ + … + k_N by the numbers on the cells of a pair.
+    fn derivatives(self, g: &[f64], rows: usize, cols: usize) -> Cell {
+        let uses = |level: usize| level.min(self.order);
+        let mut all = Forward { rows, cols, levels: vec![vec![g.to_vec()]] };
+        for level in 2..=self.levels {
+            let (d, before) = (uses(level), uses(level - 1));
+            let mut next = vec![Vec::new(); d * d];
+            next[0] = times(g, &all.earlier_in_both(&all.sum(level - 2, before, |_, _| true), false), 1.0);
+            for r in 2..=d {
+                let part = 1.0 / r as f64;
+                let down = all.sum(level - 2, before, |a, _| a == r - 1);
+                next[(r - 1) * d] = times(g, &all.earlier(&down, true, false), part);
+                let along = all.sum(level - 2, before, |_, b| b == r - 1);
+                next[r - 1] = times(g, &all.earlier(&along, false, false), part);
+                for s in 2..=d {
+                    let old = &all.levels[level - 2][(r - 2) * before + s - 2];
+                    next[(r - 1) * d + s - 1] = times(g, old, part / s as f64);
+                }
+            }
+            all.levels.push(next);
+        }
+        // Backwards: every entry of every level is in the sum once.
+        let ones = |level: usize| vec![vec![1.0; rows * cols]; uses(level) * uses(level)];
+        let mut slopes = ones(self.levels);
+        let mut out = vec![0.0; rows * cols];
+        let mut add = |v: Cell| out.iter_mut().zip(v).for_each(|(to, v)| *to += v);
+        for level in (2..=self.levels).rev() {
+            let (d, before) = (uses(level), uses(level - 1));
+            let mut below = ones(level - 1);
+            let mut pass = |v: &[f64], pick: &dyn Fn(usize, usize) -> bool| {
+                for (e, to) in below.iter_mut().enumerate() {
+                    if pick(e / before + 1, e % before + 1) {
+                        to.iter_mut().zip(v).for_each(|(to, v)| *to += v);
+                    }
+                }
+            };
+            let sum = all.sum(level - 2, before, |_, _| true);
+            add(times(&slopes[0], &all.earlier_in_both(&sum, false), 1.0));
+            pass(&all.earlier_in_both(&times(&slopes[0], g, 1.0), true), &|_, _| true);
+            for r in 2..=d {
+                let part = 1.0 / r as f64;
+                let slope = &slopes[(r - 1) * d];
+                let sum = all.sum(level - 2, before, |a, _| a == r - 1);
+                add(times(slope, &all.earlier(&sum, true, false), part));
+                pass(&all.earlier(&times(slope, g, part), true, true), &|a, _| a == r - 1);
+                let slope = &slopes[r - 1];
+                let sum = all.sum(level - 2, before, |_, b| b == r - 1);
+                add(times(slope, &all.earlier(&sum, false, false), part));
+                pass(&all.earlier(&times(slope, g, part), false, true), &|_, b| b == r - 1);
+                for s in 2..=d {
+                    let slope = &slopes[(r - 1) * d + s - 1];
+                    add(times(slope, &all.levels[level - 2][(r - 2) * before + s - 2], part / s as f64));
+                    pass(&times(slope, g, part / s as f64), &|a, b| a == r - 1 && b == s - 1);
+                }
+            }
+            slopes = below;
+        }
+        add(slopes.swap_remove(0));
+        out
+    }
+}
+
+/// Sends the derivatives of all weighted pairs to sinks, one for each piece of the pairs.
+pub(super) fn gradients<K: Sink + Send>(
+    source: &Source<'_>,
+    pairs: &[Pair],
+    truncation: Truncation,
+    sink: impl Fn() -> K + Send + Sync,
+) -> Vec<K> {
+    let width = width();
+    crate::engine::map_tasks::<f64, _>(pairs.len().div_ceil(PIECE), |task, _| {
+        let mut sink = sink();
+        for pair in &pairs[task * PIECE..((task + 1) * PIECE).min(pairs.len())] {
+            let mut cells = Cells::new(source, std::slice::from_ref(pair), width);
+            let g: Cell = (0..pair.rows)
+                .flat_map(|i| cells.row(i).iter().step_by(width).copied().collect::<Cell>())
+                .collect();
+            let weight = pair.weight.value();
+            let mut slopes = truncation.derivatives(&g, pair.rows, pair.cols);
+            slopes.iter_mut().for_each(|v| *v *= weight);
+            sink.strip(pair, 0..pair.rows, &slopes);
+        }
+        sink
+    })
 }

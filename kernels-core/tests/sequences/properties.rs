@@ -21,10 +21,9 @@ pub(crate) fn ragged(dim: usize, size: f64) -> impl Strategy<Value = Paths<f64>>
 fn text() -> impl Strategy<Value = DynKernel<Paths<f64>>> {
     prop::sample::select(vec![
         "signature()",
-        "signature(static=rbf(length_scale=0.7), tol=1e-9)",
-        "signature(static=2 * linear(), solver=polynomial(order=5))",
+        "signature(static=rbf(length_scale=0.7), tol=1e-13)",
+        "signature(static=0.5 * linear(), solver=polynomial(order=24))",
         "signature(static=matern(nu=1.5), normalize=true, time=true)",
-        "signature(static=rbf(), solver=fd(dyadic=1, order=2), normalize=true)",
         "signature(static=linear(), solver=truncated(levels=4, order=4), lead_lag=true)",
         "signature(static=rbf(), solver=truncated(levels=3, order=1), normalize=levels)",
         "signature(static=rbf(), solver=truncated(levels=3, order=2), differences=false)",
@@ -254,7 +253,8 @@ fn order_of_schemes_is_as_said() {
         (FiniteDifferences::Second, 4.0),
     ] {
         let error = |dyadic| (value(&exact().solver(fd(dyadic, scheme)).unwrap(), &x, &y) - best).abs();
-        let ratio = error(4) / error(5);
+        let ratio = error(5) / error(6);
+        // The next order of the error is still a tenth of it.
         assert!((ratio / factor - 1.0).abs() < 0.1, "{scheme:?}: {ratio}");
     }
     for tolerance in [1e-3, 1e-6, 1e-9, 1e-12] {
