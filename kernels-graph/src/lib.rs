@@ -6,12 +6,20 @@ mod chebyshev;
 mod compare;
 mod error;
 mod graph;
+mod io;
 mod kernel;
 mod laplacian;
+mod learning;
 mod minimise;
+mod nearest;
 mod nodes;
+mod online;
 mod operator;
 mod parallel;
+#[cfg(feature = "petgraph")]
+#[cfg_attr(docsrs, doc(cfg(feature = "petgraph")))]
+mod petgraph;
+mod push;
 mod walks;
 
 pub use error::Error;
@@ -29,3 +37,8 @@ pub use walks::{
 };
 pub use builders::{grid, random_labelled_graphs, ring_with_chords};
 pub use compare::*;
+pub use io::*;
+pub use learning::*;
+pub use nearest::{EdgeWeight, Joining, nearest, nearest_graph, radius_graph};
+pub use online::{OnlineKernel, OnlineLabels};
+pub use push::{Push, PushColumn, Pusher};
