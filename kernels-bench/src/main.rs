@@ -9,6 +9,7 @@ mod peers;
 mod report;
 mod scores;
 mod tour;
+mod vocabulary;
 
 use std::process::ExitCode;
 

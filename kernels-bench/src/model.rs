@@ -2,13 +2,14 @@
 
 use std::{io::BufReader, path::Path};
 
-use kernels_core::{AnyKernel, Rows};
+use kernels_core::Rows;
 use kernels_solvers::{ClassifierModel, GpModel, KrrModel};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{Output, encode::Encoder},
     error::Error,
+    vocabulary::RowKernel,
 };
 
 /// The file's own mark and version.
@@ -33,9 +34,9 @@ pub(crate) struct Model {
 /// The solver's part.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Solver {
-    Krr(KrrModel<Rows<f64>, AnyKernel<f64>>),
-    Gp(Box<GpModel<Rows<f64>, AnyKernel<f64>>>),
-    Classifier(ClassifierModel<Rows<f64>, AnyKernel<f64>>),
+    Krr(KrrModel<Rows<f64>, RowKernel>),
+    Gp(Box<GpModel<Rows<f64>, RowKernel>>),
+    Classifier(ClassifierModel<Rows<f64>, RowKernel>),
 }
 
 /// What can be read of any version.

@@ -1,6 +1,7 @@
 //! A kernel of your own, on points of your own: how alike two strings are, by the pairs of letters they share.
 //!
 //! `cargo run -p kernels-core --example own_kernel`
+#![allow(clippy::print_stdout, clippy::float_cmp)]
 
 use std::collections::HashMap;
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 use crate::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Tile,
-    Workspace,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Tile, Workspace,
     describe::{expect_count, non_negative},
 };
 
@@ -130,6 +130,9 @@ impl<A: Describe, B: Describe> Describe for Sum<A, B> {
         }
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        Some(self.0.support()?.combined(self.1.support()?, f64::max))
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.0.expression()? + self.1.expression()?)
     }
@@ -151,6 +154,13 @@ impl<A: Describe, B: Describe> Describe for Product<A, B> {
         }
     }
 
+    /// Where both are: a factor of compact support makes the product one, a taper.
+    fn support(&self) -> Option<LengthScale> {
+        match (self.0.support(), self.1.support()) {
+            (Some(a), Some(b)) => Some(a.combined(b, f64::min)),
+            (a, b) => a.or(b),
+        }
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.0.expression()? * self.1.expression()?)
     }
@@ -202,6 +212,16 @@ impl<P: Points + ?Sized, A: Kernel<P>, B: Kernel<P>> Kernel<P> for Sum<A, B> {
         self.1.block_gradient(at, weights, second, ws);
     }
 
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        let mut other = jet.take(jet.dim());
+        let known = self.0.jet(x, y, jet) && self.1.jet(x, y, &mut other);
+        if known {
+            jet.add(&other);
+        }
+        jet.give(other);
+        known
+    }
+
     fn check(&self, xs: &P) -> Result<(), Error> {
         self.0.check(xs)?;
         self.1.check(xs)
@@ -244,6 +264,16 @@ impl<P: Points + ?Sized, A: Kernel<P>, B: Kernel<P>> Kernel<P> for Product<A, B>
         });
     }
 
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        let mut other = jet.take(jet.dim());
+        let known = self.0.jet(x, y, jet) && self.1.jet(x, y, &mut other);
+        if known {
+            jet.multiply(&other);
+        }
+        jet.give(other);
+        known
+    }
+
     fn check(&self, xs: &P) -> Result<(), Error> {
         self.0.check(xs)?;
         self.1.check(xs)
@@ -269,6 +299,9 @@ impl<K: Describe> Describe for Scaled<K> {
         self.kernel.definiteness()
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        self.kernel.support()
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.scale * self.kernel.expression()?)
     }
@@ -304,6 +337,13 @@ impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for Scaled<K> {
         rest.iter_mut().zip(inner).for_each(|(g, inner)| *g += self.scale * inner);
     }
 
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        let scale = P::Scalar::of(self.scale);
+        let known = self.kernel.jet(x, y, jet);
+        jet.chain([scale * jet.value(), scale, P::Scalar::default()]);
+        known
+    }
+
     fn check(&self, xs: &P) -> Result<(), Error> {
         non_negative("scale", self.scale)?;
         self.kernel.check(xs)
@@ -313,3 +353,7 @@ impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for Scaled<K> {
 impl<A: PositiveDefinite, B: PositiveDefinite> PositiveDefinite for Sum<A, B> {}
 impl<A: PositiveDefinite, B: PositiveDefinite> PositiveDefinite for Product<A, B> {}
 impl<K: PositiveDefinite> PositiveDefinite for Scaled<K> {}
+
+impl<T: Real, A: Differentiable<T>, B: Differentiable<T>> Differentiable<T> for Sum<A, B> {}
+impl<T: Real, A: Differentiable<T>, B: Differentiable<T>> Differentiable<T> for Product<A, B> {}
+impl<T: Real, K: Differentiable<T>> Differentiable<T> for Scaled<K> {}

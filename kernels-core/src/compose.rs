@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use nalgebra::{ComplexField, DMatrixView};
+use nalgebra::{ComplexField, DMatrix, DMatrixView, DVector};
 
 use crate::{
-    Block, Call, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows,
-    Tile, Value, Workspace,
+    Block, Call, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points,
+    PositiveDefinite, Real, Rows, Tile, Value, Workspace,
     algebra::{scratch, with_values},
     kernel_ops,
 };
@@ -81,6 +81,26 @@ impl Transformation {
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, t)| *t == self).map_or("identity", |(name, _)| name)
+    }
+
+    /// ψ′ and ψ″ of the transformations of single values; 0 where they are infinite.
+    fn slopes(self, x: f64) -> [f64; 2] {
+        let or_zero = |v: f64| if v.is_infinite() { 0.0 } else { v };
+        match self {
+            Self::Identity | Self::Unit => [1.0, 0.0],
+            Self::Log1p => {
+                let u = 1.0 / (1.0 + x.abs());
+                [u, -(u * u).copysign(x)]
+            }
+            Self::Asinh => {
+                let root = 1.0_f64.hypot(x);
+                [1.0 / root, -x / root / root / root]
+            }
+            Self::Sqrt => {
+                let root = x.abs().sqrt();
+                [or_zero(0.5 / root), or_zero(-(0.25 / root / root / root).copysign(x))]
+            }
+        }
     }
 
     fn apply<T: Real>(self, row: &mut [T]) {
@@ -242,6 +262,35 @@ impl<K> Normalized<K> {
     }
 }
 
+impl<K> Normalized<K> {
+    /// 1/√k(x, x) with its derivatives by x in the place of [`Jet::by_x`] and [`Jet::by_xx`]. By symmetry the two second
+    /// derivatives by one argument are equal at (x, x).
+    fn inverse_root_jet<P: Points + ?Sized>(&self, x: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool
+    where
+        K: Kernel<P>,
+    {
+        let d = jet.dim();
+        let mut own = jet.take(d);
+        let known = self.kernel.jet(x, x, &mut own);
+        let two = P::Scalar::of(2.0);
+        let value = own.value();
+        let second = |i: usize, j: usize| {
+            two * own.by_xx()[i + j * d] + own.by_xy()[i + j * d] + own.by_xy()[j + i * d]
+        };
+        let zero = P::Scalar::default();
+        jet.set(value, |i| own.by_x()[i] + own.by_y()[i], |_| zero, second, |_, _| zero);
+        if value > zero || value.to_f64().is_nan() {
+            let (root, half) = (P::Scalar::of(1.0) / value.sqrt(), P::Scalar::of(-0.5));
+            let slope = half * root / value;
+            jet.chain([root, slope, P::Scalar::of(-1.5) * slope / value]);
+        } else {
+            jet.set_constant(zero);
+        }
+        jet.give(own);
+        known
+    }
+}
+
 impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for Normalized<K> {
     fn eval(&self, x: P::Point<'_>, y: P::Point<'_>) -> P::Scalar {
         self.kernel.eval(x, y) * inverse_root(self.kernel.eval(x, x), self.kernel.eval(y, y))
@@ -310,12 +359,26 @@ impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for Normalized<K> {
         }
     }
 
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        // k(x, y) a(x) a(y) with a = 1/√k(x, x): a product of three kernels, of which two see one point each.
+        let (mut by_x, mut by_y) = (jet.take(jet.dim()), jet.take(jet.dim()));
+        let mut known = self.kernel.jet(x, y, jet);
+        known &= self.inverse_root_jet(x, &mut by_x) && self.inverse_root_jet(y, &mut by_y);
+        by_y.exchange();
+        jet.multiply(&by_x);
+        jet.multiply(&by_y);
+        jet.give(by_x);
+        jet.give(by_y);
+        known
+    }
+
     fn check(&self, xs: &P) -> Result<(), Error> {
         self.kernel.check(xs)
     }
 }
 
 /// The normalised diagonal: exactly 1, 0 for a zero, NaN for what has no root.
+#[allow(clippy::eq_op)]
 fn unit<T: Real>(diagonal: T) -> T {
     let zero = T::default();
     if diagonal > zero {
@@ -330,7 +393,7 @@ fn unit<T: Real>(diagonal: T) -> T {
 
 /// `Kernel` of a function of the values of one kernel: `$of` and its derivative `$slope`.
 macro_rules! pointwise {
-    ($name:ident, |$this:ident, $value:ident| $of:expr, $slope:expr) => {
+    ($name:ident, |$this:ident, $value:ident| $of:expr, $slope:expr, $curvature:expr) => {
         impl<P: Points + ?Sized, K: Kernel<P>> Kernel<P> for $name<K> {
             fn eval(&self, x: P::Point<'_>, y: P::Point<'_>) -> P::Scalar {
                 let ($this, $value) = (self, self.kernel.eval(x, y));
@@ -368,6 +431,12 @@ macro_rules! pointwise {
                     self.kernel.block_gradient(at, values.as_view(), gradient, ws);
                 });
             }
+            fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+                let known = self.kernel.jet(x, y, jet);
+                let ($this, $value) = (self, jet.value());
+                jet.chain([$of, $slope, $curvature]);
+                known
+            }
             fn check(&self, xs: &P) -> Result<(), Error> {
                 self.kernel.check(xs)
             }
@@ -378,9 +447,11 @@ macro_rules! pointwise {
 pointwise!(
     Power,
     |this, value| value.powi(this.exponent.cast_signed()),
-    P::Scalar::of(f64::from(this.exponent)) * value.powi(this.exponent.cast_signed() - 1)
+    P::Scalar::of(f64::from(this.exponent)) * value.powi(this.exponent.cast_signed() - 1),
+    P::Scalar::of(f64::from(this.exponent) * f64::from(this.exponent - 1))
+        * value.powi(this.exponent.saturating_sub(2).cast_signed())
 );
-pointwise!(Exp, |_this, value| value.exp(), value.exp());
+pointwise!(Exp, |_this, value| value.exp(), value.exp(), value.exp());
 
 impl<T: Real, K: Kernel<Rows<T>>> Kernel<Rows<T>> for Warped<K> {
     fn eval(&self, x: &[T], y: &[T]) -> T {
@@ -406,6 +477,17 @@ impl<T: Real, K: Kernel<Rows<T>>> Kernel<Rows<T>> for Warped<K> {
         ws: &mut Workspace<T>,
     ) {
         self.with_warped(at, |at| self.kernel.block_gradient(at, weights, gradient, ws));
+    }
+
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let (u, v) = (self.row(x), self.row(y));
+        let mut inner = jet.take(u.len());
+        let known = self.kernel.jet(&u, &v, &mut inner);
+        if known {
+            self.pull_back(x, y, &inner, jet);
+        }
+        jet.give(inner);
+        known
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
@@ -452,3 +534,84 @@ impl<K> Warped<K> {
         }
     }
 }
+
+impl<K> Warped<K> {
+    /// The jet by (x, y) from that by the transformed points.
+    fn pull_back<T: Real>(&self, x: &[T], y: &[T], inner: &Jet<T>, jet: &mut Jet<T>) {
+        let m = inner.dim();
+        let (a, b) = (self.jacobian(x), self.jacobian(y));
+        let square = |part: &[T], by: &DMatrix<T>| a.tr_mul(&(DMatrix::from_column_slice(m, m, part) * by));
+        let vector = |part: &[T], by: &DMatrix<T>| by.tr_mul(&DVector::from_column_slice(part));
+        let (gx, gy) = (vector(inner.by_x(), &a), vector(inner.by_y(), &b));
+        let none = || DMatrix::from_element(0, 0, T::default());
+        let (xx, xy) = if jet.has_second() {
+            (square(inner.by_xx(), &a) + self.bend(x, inner.by_x()), square(inner.by_xy(), &b))
+        } else {
+            (none(), none())
+        };
+        jet.set(inner.value(), |i| gx[i], |i| gy[i], |i, j| xx[(i, j)], |i, j| xy[(i, j)]);
+    }
+
+    /// The features that are transformed, in order.
+    fn chosen(&self, dim: usize) -> Vec<usize> {
+        match &self.features {
+            None => (0..dim).collect(),
+            Some(features) => features.iter().copied().filter(|&f| f < dim).collect(),
+        }
+    }
+
+    /// ∂ψᵣ/∂xᵢ: transformed by given features.
+    fn jacobian<T: Real>(&self, x: &[T]) -> DMatrix<T> {
+        let chosen = self.chosen(x.len());
+        let mut out = DMatrix::from_element(chosen.len(), x.len(), T::default());
+        if self.transformation == Transformation::Unit {
+            let (unit, norm) = self.unit(x);
+            for (r, &u) in unit.iter().enumerate() {
+                for (i, &v) in unit.iter().enumerate() {
+                    let identity = if r == i { T::of(1.0) } else { T::default() };
+                    out[(r, chosen[i])] += (identity - u * v) * norm;
+                }
+            }
+        } else {
+            for (r, &f) in chosen.iter().enumerate() {
+                out[(r, f)] += T::of(self.transformation.slopes(x[f].to_f64())[0]);
+            }
+        }
+        out
+    }
+
+    /// Σᵣ gᵣ ∂²ψᵣ/∂x∂xᵀ.
+    fn bend<T: Real>(&self, x: &[T], g: &[T]) -> DMatrix<T> {
+        let chosen = self.chosen(x.len());
+        let mut out = DMatrix::from_element(x.len(), x.len(), T::default());
+        if self.transformation == Transformation::Unit {
+            let (u, norm) = self.unit(x);
+            let along = g.iter().zip(&u).fold(T::default(), |sum, (&g, &u)| sum + g * u);
+            for j in 0..u.len() {
+                for i in 0..u.len() {
+                    let identity = if i == j { along } else { T::default() };
+                    let bend = T::of(3.0) * along * u[i] * u[j] - g[i] * u[j] - u[i] * g[j] - identity;
+                    out[(chosen[i], chosen[j])] += bend * norm * norm;
+                }
+            }
+        } else {
+            for (&f, &g) in chosen.iter().zip(g) {
+                out[(f, f)] += g * T::of(self.transformation.slopes(x[f].to_f64())[1]);
+            }
+        }
+        out
+    }
+
+    /// The chosen features over their norm, and 1 over that norm; 0 for a row of zeros.
+    fn unit<T: Real>(&self, x: &[T]) -> (Vec<T>, T) {
+        let (unit, chosen) = (self.row(x), self.chosen(x.len()));
+        // ⟨x, u⟩ = ‖x‖.
+        let norm = chosen.iter().zip(&unit).fold(T::default(), |sum, (&f, &u)| sum + x[f] * u);
+        (unit, if norm == T::default() { norm } else { T::of(1.0) / norm })
+    }
+}
+
+impl<T: Real, K: Differentiable<T>> Differentiable<T> for Normalized<K> {}
+impl<T: Real, K: Differentiable<T>> Differentiable<T> for Power<K> {}
+impl<T: Real, K: Differentiable<T>> Differentiable<T> for Exp<K> {}
+impl<T: Real, K: Differentiable<T>> Differentiable<T> for Warped<K> {}

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    Block, Describe, DotProduct, Expr, Kernel, Normalized, PositiveDefinite, Real, Rows, Tile, Workspace,
-    kernel_ops, profile::Identity,
+    Block, Describe, Differentiable, DotProduct, Expr, Jet, Kernel, Normalized, PositiveDefinite, Real, Rows,
+    Tile, Workspace, kernel_ops, profile::Identity,
 };
 
 /// Cosine kernel ⟨x, y⟩ / (‖x‖ ‖y‖); 0 where a row is 0.
@@ -47,7 +47,11 @@ impl<T: Real> Kernel<Rows<T>> for Cosine {
     fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
         self.0.diagonal(xs, rows, out);
     }
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        self.0.jet(x, y, jet)
+    }
 }
 
 impl PositiveDefinite for Cosine {}
+impl<T: Real> Differentiable<T> for Cosine {}
 kernel_ops! { impl[] Cosine; }

@@ -5,10 +5,11 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, Param, PositiveDefinite, Profile, Real, Rows, Tile,
-    Value, Vector, Workspace,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, PositiveDefinite,
+    Profile, Real, Rows, Tile, Value, Vector, Workspace,
     describe::{expect_count, non_negative, positive},
     engine, kernel_ops,
+    profile::{curvature_missing, derivatives},
 };
 
 /// A kernel of the inner product, given by its [`Profile`]. See its aliases: [`Linear`], [`Polynomial`], [`Sigmoid`].
@@ -116,6 +117,10 @@ impl Profile for LinearProfile {
         V::splat(1.0)
     }
     #[inline(always)]
+    fn curvature<V: Vector>(&self, _: V) -> V {
+        V::splat(0.0)
+    }
+    #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, t: V) -> V {
         self.slope(t)
     }
@@ -163,6 +168,11 @@ impl Profile for PolynomialProfile {
         V::splat(self.gamma * f64::from(self.degree)) * integer_power(self.base(t), self.degree - 1)
     }
     #[inline(always)]
+    fn curvature<V: Vector>(&self, t: V) -> V {
+        let scale = self.gamma * self.gamma * f64::from(self.degree) * f64::from(self.degree - 1);
+        V::splat(scale) * integer_power(self.base(t), self.degree.saturating_sub(2))
+    }
+    #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, t: V) -> V {
         let by_base = V::splat(f64::from(self.degree)) * integer_power(self.base(t), self.degree - 1);
         if index == 0 { by_base * t } else { by_base }
@@ -192,6 +202,10 @@ impl Profile for SigmoidProfile {
     #[inline(always)]
     fn slope<V: Vector>(&self, t: V) -> V {
         V::splat(self.gamma) * self.shape_slope(1, t)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, t: V) -> V {
+        V::splat(-2.0 * self.gamma * self.gamma) * self.value(t) * self.shape_slope(1, t)
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, t: V) -> V {
@@ -256,6 +270,21 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for DotProduct<F> {
     ) {
         engine::shape_gradient(at, engine::Geometry::InnerProduct, &self.0, weights, gradient, ws);
     }
+
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let t = engine::number(engine::Geometry::InnerProduct, x, y);
+        let [value, slope, curvature] = derivatives(&self.0, t);
+        if curvature_missing(jet, t, curvature) {
+            return false;
+        }
+        let mixed = |i: usize, j: usize| {
+            let outer = curvature * y[i] * x[j];
+            if i == j { outer + slope } else { outer }
+        };
+        jet.set(value, |i| slope * y[i], |i| slope * x[i], |i, j| curvature * y[i] * y[j], mixed);
+        true
+    }
 }
 
+impl<F: Profile, T: Real> Differentiable<T> for DotProduct<F> {}
 kernel_ops! { impl[F: Profile] DotProduct<F>; }

@@ -60,6 +60,18 @@ pub enum Error {
         /// The domain, in words.
         expected: &'static str,
     },
+    /// A kernel without compact support was given where a sparse matrix is made.
+    #[error(
+        "this kernel is not 0 anywhere, so its matrix is not sparse; multiply it by one of compact support, \
+         `wendland(smoothness=1, dim=3, support=1)`, or use a dense matrix"
+    )]
+    NotCompact,
+    /// A measure of what has no variation.
+    #[error("{what} is not defined: the data have no variation (all features constant, or all values 0)")]
+    Constant {
+        /// What was to be measured.
+        what: &'static str,
+    },
     /// A kernel that is not positive definite was given where that is needed.
     #[error(
         "{what} needs a positive definite kernel, but this one is {given}; use a positive definite family, or a solver for conditionally positive definite kernels"
@@ -69,6 +81,24 @@ pub enum Error {
         what: &'static str,
         /// What was given.
         given: crate::Definiteness,
+    },
+    /// Points on which polynomials of an order's degree are not unique.
+    #[error(
+        "the {points} points do not determine polynomials of degree {}: they lie on the zeros of one (on a line, say)", order - 1
+    )]
+    Unisolvent {
+        /// The order m; polynomials have degrees below it.
+        order: usize,
+        /// Number of points.
+        points: usize,
+    },
+    /// A kernel without derivatives by its input was given where they are needed.
+    #[error(
+        "the kernel has no derivatives of order {order} by its input; use a smooth family (rbf, matern of nu 2.5, …)"
+    )]
+    NotDifferentiable {
+        /// The order that was needed.
+        order: u8,
     },
     /// A matrix that is not positive definite within rounding.
     #[error(
@@ -83,6 +113,16 @@ pub enum Error {
         value: f64,
         /// A diagonal shift that would make the factorization succeed.
         suggested: f64,
+    },
+    /// A square matrix without an inverse.
+    #[error(
+        "matrix is singular: pivot {pivot} of {n} is 0; remove dependent columns or duplicate points, or add a ridge"
+    )]
+    Singular {
+        /// Index of the pivot, from 0.
+        pivot: usize,
+        /// Order of the matrix.
+        n: usize,
     },
     /// An iteration that did not reach its goal.
     #[error("{what} did not converge in {iterations} iterations")]

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-use crate::{Describe, Error, Points, Real, Workspace};
+use crate::{Describe, Error, Jet, Points, Real, Workspace};
 
 /// A block of a kernel matrix in a caller's memory: column-major, columns contiguous.
 pub type Tile<'t, T> = DMatrixViewMut<'t, T>;
@@ -68,6 +68,13 @@ pub trait Kernel<P: Points + ?Sized>: Describe + Send + Sync {
         ws: &mut Workspace<P::Scalar>,
     ) {
         let _ = (at, weights, gradient, ws);
+    }
+
+    /// Fills `jet` with the value and the derivatives by the features of two points; `false`, with anything in `jet`, when
+    /// the kernel has none of the order asked for. See [`Differentiable`](crate::Differentiable).
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        let _ = (x, y, jet);
+        false
     }
 
     /// Whether these points are in the kernel's domain: a length scale a feature, counts not negative, and so on.
@@ -226,6 +233,9 @@ impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> Kernel<P> for Box<K> {
         ws: &mut Workspace<P::Scalar>,
     ) {
         (**self).block_gradient(at, weights, gradient, ws);
+    }
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        (**self).jet(x, y, jet)
     }
     fn check(&self, xs: &P) -> Result<(), Error> {
         (**self).check(xs)

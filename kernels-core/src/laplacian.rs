@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Describe, Error, Expr, Kernel, LengthScale, Param, PositiveDefinite, Profile, Real, Rows, Tile,
-    Vector, Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, PositiveDefinite, Profile,
+    Real, Rows, Tile, Vector, Workspace,
     engine::{self, Geometry},
     kernel_ops,
 };
@@ -38,6 +38,10 @@ impl Profile for Decay {
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
         -(-s).exp()
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        (-s).exp()
     }
 }
 
@@ -89,10 +93,28 @@ impl<T: Real> Kernel<Rows<T>> for Laplacian {
         let geometry = Geometry::Manhattan(&self.length_scale);
         engine::length_gradient(at, geometry, &Decay, weights, &mut [], gradient, ws);
     }
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let value = self.eval(x, y);
+        let scales = self.length_scale.values();
+        let slope = |i: usize| {
+            let (d, zero) = (x[i] - y[i], T::default());
+            let inverse = T::of(scales.get(i).or(scales.first()).map_or(1.0, |l| 1.0 / l));
+            if d > zero {
+                -inverse
+            } else if d < zero {
+                inverse
+            } else {
+                zero * d
+            }
+        };
+        jet.set_stationary(value, |i| slope(i) * value, |i, j| slope(i) * slope(j) * value);
+        true
+    }
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
         self.length_scale.check(xs.dim())
     }
 }
 
 impl PositiveDefinite for Laplacian {}
+impl<T: Real> Differentiable<T> for Laplacian {}
 kernel_ops! { impl[] Laplacian; }

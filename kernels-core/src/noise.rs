@@ -5,7 +5,8 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Tile, Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
+    Real, Tile, Workspace,
     describe::{expect_count, non_negative},
     kernel_ops,
 };
@@ -61,6 +62,10 @@ impl Describe for White {
         *self = Self::new(values[0])?;
         Ok(())
     }
+    /// Nowhere but at the same occurrence.
+    fn support(&self) -> Option<LengthScale> {
+        Some(LengthScale::Isotropic(0.0))
+    }
     fn expression(&self) -> Option<Expr> {
         Some(Expr::call("white", [("variance", self.variance.into())]))
     }
@@ -83,6 +88,10 @@ impl Describe for Constant {
 impl<P: Points + ?Sized> Kernel<P> for White {
     fn eval(&self, _: P::Point<'_>, _: P::Point<'_>) -> P::Scalar {
         P::Scalar::default()
+    }
+    fn jet(&self, _: P::Point<'_>, _: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        jet.set_constant(P::Scalar::default());
+        true
     }
     fn block(&self, at: &Block<'_, P>, mut out: Tile<'_, P::Scalar>, _: &mut Workspace<P::Scalar>) {
         out.fill(P::Scalar::default());
@@ -108,6 +117,10 @@ impl<P: Points + ?Sized> Kernel<P> for Constant {
     fn eval(&self, _: P::Point<'_>, _: P::Point<'_>) -> P::Scalar {
         P::Scalar::of(self.value)
     }
+    fn jet(&self, _: P::Point<'_>, _: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        jet.set_constant(P::Scalar::of(self.value));
+        true
+    }
     fn block(&self, _: &Block<'_, P>, mut out: Tile<'_, P::Scalar>, _: &mut Workspace<P::Scalar>) {
         out.fill(P::Scalar::of(self.value));
     }
@@ -124,6 +137,8 @@ impl<P: Points + ?Sized> Kernel<P> for Constant {
 
 impl PositiveDefinite for White {}
 impl PositiveDefinite for Constant {}
+impl<T: Real> Differentiable<T> for White {}
+impl<T: Real> Differentiable<T> for Constant {}
 kernel_ops! {
     impl[] White;
     impl[] Constant;

@@ -5,7 +5,8 @@ use std::{f64::consts::PI, ops::Range};
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile, Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points, PositiveDefinite, Real, Rows,
+    Tile, Workspace,
     describe::{expect_count, positive},
     engine::{self, Geometry},
     kernel_ops,
@@ -72,6 +73,26 @@ impl<T: Real> Kernel<Rows<T>> for Periodic {
     fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
         engine::fill_diagonal(&Decay, xs, rows, out);
     }
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        // ln k = −(2/ℓ²) Σ sin² u with u = π(x−y)/p, so that its derivatives are −(2π/ℓ²p) sin 2u and −(4π²/ℓ²p²) cos 2u.
+        let value = Kernel::<Rows<T>>::eval(self, x, y);
+        let square = self.length_scale * self.length_scale;
+        let angle = |i: usize| {
+            let turns = (x[i] - y[i]).to_f64() / self.period;
+            2.0 * PI * (turns - turns.round())
+        };
+        let slope = |i: usize| T::of(-2.0 * PI / (square * self.period) * angle(i).sin());
+        let second = |i: usize| T::of(-4.0 * PI * PI / (square * self.period.powi(2)) * angle(i).cos());
+        jet.set_stationary(
+            value,
+            |i| slope(i) * value,
+            |i, j| {
+                let outer = slope(i) * slope(j);
+                value * if i == j { outer + second(i) } else { outer }
+            },
+        );
+        true
+    }
     fn block_gradient(
         &self,
         at: &Block<'_, Rows<T>>,
@@ -103,4 +124,5 @@ impl<T: Real> Kernel<Rows<T>> for Periodic {
 }
 
 impl PositiveDefinite for Periodic {}
+impl<T: Real> Differentiable<T> for Periodic {}
 kernel_ops! { impl[] Periodic; }

@@ -1,6 +1,9 @@
 //! The one-dimensional heart of a kernel family.
 
-use crate::{Definiteness, Error, Param, Value, Vector, describe};
+use crate::{
+    Definiteness, Error, Jet, Param, Real, Value, Vector, describe,
+    simd::{MAX_LANES, Work},
+};
 
 /// A function φ of one number: of the squared scaled distance for a [`Radial`](crate::Radial) kernel, of the inner
 /// product for a [`DotProduct`](crate::DotProduct) kernel.
@@ -32,11 +35,21 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Whether the length scale is a parameter of the family; families with a width of their own say `false`.
     const SCALED: bool = true;
 
+    /// Name of the length scale in the text form and among the parameters.
+    const SCALE: &'static str = "length_scale";
+
     /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
     fn value<V: Vector>(&self, s: V) -> V;
 
     /// dφ/ds; finite also at s = 0: where the derivative is infinite there, 0.
     fn slope<V: Vector>(&self, s: V) -> V;
+
+    /// d²φ/ds²; finite also at s = 0: where it is infinite there, 0. NaN, as by default, says that it is not known:
+    /// the kernel then has no second derivatives.
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let _ = s;
+        V::splat(f64::NAN)
+    }
 
     /// Derivative of φ(s) by parameter `index` of [`Profile::params`].
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
@@ -62,6 +75,20 @@ pub trait Profile: Clone + Send + Sync + 'static {
         Definiteness::Positive
     }
 
+    /// The s from which on φ is 0, for profiles of compact support.
+    fn support(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether points may have `dim` features: some profiles are positive definite in few dimensions only.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the largest number of features.
+    fn check_dim(&self, dim: usize) -> Result<(), Error> {
+        let _ = dim;
+        Ok(())
+    }
+
     /// Name and arguments in the text form, without the length scale; `None` when it has none.
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         None
@@ -81,4 +108,32 @@ impl Profile for Identity {
     fn slope<V: Vector>(&self, _: V) -> V {
         V::splat(1.0)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, _: V) -> V {
+        V::splat(0.0)
+    }
+}
+
+/// φ, φ′ and φ″ at one number.
+pub(crate) fn derivatives<T: Real>(profile: &impl Profile, s: T) -> [T; 3] {
+    struct Three<'a, T, F>(T, &'a F);
+    impl<T: Real, F: Profile> Work<T> for Three<'_, T, F> {
+        type Output = [T; 3];
+        #[inline(always)]
+        fn run<V: Vector<Scalar = T>>(self) -> [T; 3] {
+            let s = V::broadcast(self.0);
+            let first = |v: V| {
+                let mut lanes = [T::default(); MAX_LANES];
+                v.store(&mut lanes);
+                lanes[0]
+            };
+            [first(self.1.value(s)), first(self.1.slope(s)), first(self.1.curvature(s))]
+        }
+    }
+    T::dispatch(Three(s, profile))
+}
+
+/// Whether φ″ is wanted but not known: NaN at a number that is none.
+pub(crate) fn curvature_missing<T: Real>(jet: &Jet<T>, s: T, curvature: T) -> bool {
+    jet.has_second() && curvature.to_f64().is_nan() && s.to_f64().is_finite()
 }

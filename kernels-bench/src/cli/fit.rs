@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{AnyKernel, Points, Rows};
+use kernels_core::{Points, Rows};
 use kernels_solvers::{Criterion, GaussianProcess, KernelClassifier, Krr, RidgePath};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     model::{Model, Solver},
+    vocabulary::RowKernel,
 };
 
 /// A table and which of its columns are what.
@@ -157,12 +158,12 @@ pub(crate) fn ridge(text: &str) -> Result<Option<f64>, Error> {
 
 /// Fits a target: the solver's part of a model, and its ridge.
 pub(crate) fn fit_target(
-    kernel: &AnyKernel<f64>,
+    kernel: &RowKernel,
     ridge: Option<f64>,
     xs: &Rows<f64>,
     target: &Target,
 ) -> Result<(Solver, f64), Error> {
-    let ridges = RidgePath::<Rows<f64>, AnyKernel<f64>>::default_ridges();
+    let ridges = RidgePath::<Rows<f64>, RowKernel>::default_ridges();
     match (target, ridge) {
         (Target::Numbers(y), Some(ridge)) => {
             Ok((Solver::Krr(Krr::new(kernel.clone()).ridge(ridge).intercept(true).fit(xs, y)?), ridge))

@@ -1,11 +1,11 @@
 //! `kernels kernels`.
 
 use clap::Args;
-use kernels_core::{Family, families};
+use kernels_core::Family;
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::error::Error;
+use crate::{error::Error, vocabulary};
 
 /// Options of `kernels kernels`.
 #[derive(Debug, Args)]
@@ -16,22 +16,25 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
+        let kinds = vocabulary::families();
         let Some(name) = &self.name else {
-            let width = families().iter().map(|f| f.name.len()).max().unwrap_or(0);
-            let lines: Vec<String> =
-                families().iter().map(|f| format!("{:width$}  {}", f.name, f.summary)).collect();
-            let text = format!(
-                "{}\n\nJoin them by + and *, put a number in front; `kernels kernels NAME` shows one.",
-                lines.join("\n")
-            );
-            run.report(
-                &text,
-                json!({"command": "kernels", "families": families().iter().map(object).collect::<Vec<_>>()}),
-            );
+            let all = kinds.iter().flat_map(|(_, families)| families);
+            let width = all.map(|f| f.name.len()).max().unwrap_or(0);
+            let mut text = String::new();
+            for (kind, families) in &kinds {
+                text += &format!("{kind}:\n");
+                for f in families {
+                    text += &format!("  {:width$}  {}\n", f.name, f.summary);
+                }
+            }
+            text += "\nJoin them by + and *, put a number in front; `kernels kernels NAME` shows one.";
+            let object = kinds.iter().flat_map(|(kind, families)| families.iter().map(|f| object(f, kind)));
+            run.report(&text, json!({"command": "kernels", "families": object.collect::<Vec<_>>()}));
             return Ok(());
         };
-        let Some(family) = families().iter().find(|f| f.name == name) else {
-            let names: Vec<&str> = families().iter().map(|f| f.name).collect();
+        let mut all = kinds.iter().flat_map(|(kind, families)| families.iter().map(move |f| (*kind, *f)));
+        let names: Vec<&str> = all.clone().map(|(_, f)| f.name).collect();
+        let Some((kind, family)) = all.find(|(_, f)| f.name == name) else {
             return Err(Error::Choice(format!(
                 "there is no kernel `{name}`; there are: {}",
                 names.join(", ")
@@ -43,7 +46,7 @@ impl List {
             text += &format!("  {} = {}   {}\n", p.name, p.default, p.meaning);
         }
         text += &format!("example: {}\n", example(family));
-        run.report(&text, object(family));
+        run.report(&text, object(family, kind));
         Ok(())
     }
 }
@@ -55,12 +58,12 @@ fn example(family: &Family) -> String {
     format!("{}({})", family.name, inner.into_iter().chain(parameters).collect::<Vec<_>>().join(", "))
 }
 
-fn object(family: &Family) -> Value {
+fn object(family: &Family, points: &str) -> Value {
     let parameters: Vec<Value> = family
         .parameters
         .iter()
         .map(|p| json!({"name": p.name, "default": p.default, "meaning": p.meaning}))
         .collect();
-    json!({"name": family.name, "summary": family.summary, "formula": family.formula,
+    json!({"name": family.name, "points": points, "summary": family.summary, "formula": family.formula,
         "definiteness": family.definiteness, "parameters": parameters, "example": example(family)})
 }

@@ -11,6 +11,7 @@ use crate::{
     data::{Output, encode::Target},
     error::Error,
     model::{Model, Solver},
+    vocabulary::RowKernel,
 };
 
 /// What hyper-parameters are chosen by.
@@ -58,7 +59,7 @@ impl Tune {
             None => {
                 let scales = kernels_solvers::median_length_scales(&training.xs);
                 let rbf = kernels_core::Rbf::new(scales)?;
-                kernels_core::AnyKernel::new(1.0 * rbf)
+                RowKernel::new(1.0 * rbf)
             }
         };
         let n = training.xs.len();

@@ -1,9 +1,12 @@
 //! `kernels bench`: speed, alone or beside other libraries, on the same arrays in the same run.
 
+mod foundation;
+mod group;
 mod machine;
+mod sequences;
+mod sample;
 pub(crate) mod side;
 mod statistics;
-mod tasks;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -16,22 +19,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{cli::Run, data::Output, error::Error};
+use group::{Group, Task};
 use statistics::Summary;
-use tasks::Task;
 
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Beside scikit-learn and KeOps: installs pinned versions into a virtual environment of its own.
+    /// Beside other libraries: installs pinned versions, each group of tasks into a virtual environment of its own.
     #[arg(long)]
     peers: bool,
-    /// The virtual environment [default: in the user's cache folder].
+    /// Folder of the virtual environments [default: in the user's cache folder].
     #[arg(long)]
     venv: Option<PathBuf>,
     /// A tenth of the sizes.
     #[arg(long)]
     quick: bool,
-    /// Tasks to run [default: all].
+    /// Groups or tasks to run [default: all groups but those with large peers].
     #[arg(long, value_delimiter = ',')]
     tasks: Vec<String>,
     /// Counted repeats of each task, after one that is not counted.
@@ -99,39 +102,34 @@ impl Drop for Side {
     }
 }
 
-const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
-const PEER: &str = include_str!("../../peers/peer.py");
+const DRIVER: &str = include_str!("../../peers/driver.py");
 
 impl Bench {
     pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
-        let tasks: Vec<Task> = tasks::all(self.quick);
-        let known: Vec<&str> = tasks.iter().map(|t| t.name).collect();
-        if let Some(wrong) = self.tasks.iter().find(|t| !known.contains(&t.as_str())) {
-            return Err(Error::Choice(format!(
-                "--tasks: there is no `{wrong}`; there are: {}",
-                known.join(", ")
-            )));
-        }
+        let groups = self.chosen()?;
         let output = self.out.as_deref().map(Output::create).transpose()?;
-        let folder = tempfile::tempdir().map_err(|e| Error::file(&std::env::temp_dir(), "write", e))?;
-        let python = if self.peers { Some(self.environment(run)?) } else { None };
         let cores = machine::cores_granted();
         let mut text = format!("cores really granted: {cores:.2}\n");
-        let mut results = Vec::new();
-        for task in tasks.iter().filter(|t| self.tasks.is_empty() || self.tasks.iter().any(|n| n == t.name)) {
-            run.stopped()?;
-            let description = task.prepare(folder.path())?;
-            let ours = Side::start("kernels", self.ours()?)?;
-            let theirs = python
-                .as_deref()
-                .map(|python| Side::start("the peer", peer(python, folder.path())))
-                .transpose()?;
-            let result = self.pair(task, &description, ours, theirs, run)?;
-            text += &result.1;
-            results.push(result.0);
+        let (mut results, mut peers) = (Vec::new(), Vec::new());
+        for group in &groups {
+            let folder = tempfile::tempdir().map_err(|e| Error::file(&std::env::temp_dir(), "write", e))?;
+            let python = if self.peers { Some(self.environment(group, run)?) } else { None };
+            peers.extend(group.requirements.lines());
+            for task in &group.tasks {
+                run.stopped()?;
+                let description = (group.describe)(task, folder.path())?;
+                let ours = Side::start("kernels", self.ours()?)?;
+                let theirs = python
+                    .as_deref()
+                    .map(|python| Side::start("the peer", peer(group, python, folder.path())?))
+                    .transpose()?;
+                let result = self.pair(group, task, &description, ours, theirs, run)?;
+                text += &result.1;
+                results.push(result.0);
+            }
         }
         let object = json!({"command": "bench", "quick": self.quick, "repeats": self.repeats, "cores_granted": cores,
-            "processor": machine::processor(), "peers": REQUIREMENTS.lines().collect::<Vec<_>>(), "results": results});
+            "processor": machine::processor(), "peers": peers, "results": results});
         if let Some(mut output) = output {
             let pretty = serde_json::to_string_pretty(&object).unwrap_or_default();
             output.write(pretty.as_bytes())?;
@@ -139,6 +137,25 @@ impl Bench {
         }
         run.report(&text, object);
         Ok(())
+    }
+
+    /// The groups with the tasks that were asked for.
+    fn chosen(&self) -> Result<Vec<Group>, Error> {
+        let mut groups = group::all(self.quick);
+        let names = groups.iter().flat_map(|g| std::iter::once(g.name).chain(g.tasks.iter().map(|t| t.name)));
+        let known: Vec<&str> = names.collect();
+        if let Some(wrong) = self.tasks.iter().find(|t| !known.contains(&t.as_str())) {
+            let known = known.join(", ");
+            return Err(Error::Choice(format!("--tasks: there is no `{wrong}`; there are: {known}")));
+        }
+        let named = |name: &str| self.tasks.iter().any(|t| t == name);
+        for group in &mut groups {
+            if !named(group.name) {
+                group.tasks.retain(|task| named(task.name) || (self.tasks.is_empty() && !group.opt_in));
+            }
+        }
+        groups.retain(|group| !group.tasks.is_empty());
+        Ok(groups)
     }
 
     fn ours(&self) -> Result<Command, Error> {
@@ -151,6 +168,7 @@ impl Bench {
     /// Both sides in turn, one uncounted repeat first.
     fn pair(
         &self,
+        group: &Group,
         task: &Task,
         description: &Value,
         mut ours: Side,
@@ -180,21 +198,19 @@ impl Bench {
         );
         let mut object = json!({"task": task.name, "size": description, "peer": task.peer,
             "ours": {"wall": wall, "cpu": cpu, "peak_memory": memory(&a), "check": a.last().map(|s| &s.check)}});
-        if let Some(bound) = task.bound(description, a.len())? {
-            let efficiency = bound.total() / wall.median;
-            text += &format!(
-                "{:16} bound {:>8.4} s (inner products {:.4}, exponentials {:.4}), reached {:.0} %\n",
-                "",
-                bound.total(),
-                bound.products,
-                bound.exponentials,
-                100.0 * efficiency
-            );
-            object["bound"] = json!({"products": bound.products, "exponentials": bound.exponentials, "efficiency": efficiency});
+        let bound = group.bound.map(|bound| bound(task, description, a.len())).transpose()?;
+        if let Some(bound) = bound.flatten() {
+            let (total, efficiency) = (bound.total(), bound.total() / wall.median);
+            let parts: Vec<String> = bound.0.iter().map(|(what, s)| format!("{what} {s:.4}")).collect();
+            let (parts, reached) = (parts.join(", "), 100.0 * efficiency);
+            text += &format!("{:16} bound {total:>8.4} s ({parts}), reached {reached:.0} %\n", "");
+            let parts: serde_json::Map<_, _> =
+                bound.0.iter().map(|(what, s)| ((*what).to_owned(), json!(s))).collect();
+            object["bound"] = json!({"seconds": parts, "efficiency": efficiency});
         }
         if let (Some(first), Some(second)) = (a.last(), b.last()) {
             let difference = statistics::difference(&first.check, &second.check);
-            if task.same_result && (difference.is_nan() || difference > task.tolerance) {
+            if difference.is_nan() || difference > task.tolerance {
                 return Err(Error::Choice(format!(
                     "{}: results differ by {difference:e} (tolerated {:e}): ours {:?}, the peer's {:?}",
                     task.name, task.tolerance, first.check, second.check
@@ -223,19 +239,20 @@ impl Bench {
     }
 
     /// A Python with the pinned peers, made once.
-    fn environment(&self, run: &Run) -> Result<PathBuf, Error> {
+    fn environment(&self, group: &Group, run: &Run) -> Result<PathBuf, Error> {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
         let venv = self
             .venv
             .clone()
-            .unwrap_or_else(|| cache.unwrap_or_else(std::env::temp_dir).join("kernels-peers"));
+            .unwrap_or_else(|| cache.unwrap_or_else(std::env::temp_dir).join("kernels-peers"))
+            .join(group.name);
         let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         let mark = venv.join("installed.txt");
-        if std::fs::read_to_string(&mark).is_ok_and(|text| text == REQUIREMENTS) {
+        if std::fs::read_to_string(&mark).is_ok_and(|text| text == group.requirements) {
             return Ok(python);
         }
-        let bar = run.progress("installing peers");
+        let bar = run.progress(&format!("installing the peers of {}", group.name));
         let call = |command: &mut Command, what: &str| -> Result<(), Error> {
             let done = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
             let done = done.map_err(|source| Error::File { path: what.to_owned(), action: "run", source })?;
@@ -250,22 +267,24 @@ impl Bench {
         };
         call(Command::new("python3").args(["-m", "venv"]).arg(&venv), "making a virtual environment")?;
         let list = venv.join("requirements.txt");
-        std::fs::write(&list, REQUIREMENTS).map_err(|e| Error::file(&list, "write", e))?;
+        std::fs::write(&list, group.requirements).map_err(|e| Error::file(&list, "write", e))?;
         call(
             Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(&list),
             "installing the peers",
         )?;
-        std::fs::write(&mark, REQUIREMENTS).map_err(|e| Error::file(&mark, "write", e))?;
+        std::fs::write(&mark, group.requirements).map_err(|e| Error::file(&mark, "write", e))?;
         drop(bar);
         Ok(python)
     }
 }
 
-fn peer(python: &Path, folder: &Path) -> Command {
-    let script = folder.join("peer.py");
-    // Written again for every task: the folder is new and the file small.
-    let _ = std::fs::write(&script, PEER);
+/// The peers' process; its two files are written beside the arrays.
+fn peer(group: &Group, python: &Path, folder: &Path) -> Result<Command, Error> {
+    let script = folder.join("driver.py");
+    for (file, text) in [(&script, DRIVER), (&folder.join("tasks.py"), group.script)] {
+        std::fs::write(file, text).map_err(|e| Error::file(file, "write", e))?;
+    }
     let mut command = Command::new(python);
     command.arg(script);
-    command
+    Ok(command)
 }

@@ -1,11 +1,13 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
 mod pictures;
+mod series;
+mod sampling;
 
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
-use kernels_core::{AnyKernel, Points, Rows};
+use kernels_core::{Points, Rows};
 use kernels_solvers::{ClassifierModel, GaussianProcess, GpModel, KernelClassifier, Objective};
 use nalgebra::DMatrix;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use crate::{
     datasets::{self, Dataset},
     error::Error,
     report::{Page, plot},
+    vocabulary::RowKernel,
 };
 
 /// Options of `tour`.
@@ -29,8 +32,8 @@ pub(crate) struct Tour {
     quick: bool,
 }
 
-type Gp = GpModel<Rows<f64>, AnyKernel<f64>>;
-type Classifier = ClassifierModel<Rows<f64>, AnyKernel<f64>>;
+type Gp = GpModel<Rows<f64>, RowKernel>;
+type Classifier = ClassifierModel<Rows<f64>, RowKernel>;
 
 /// One kernel on one data set.
 struct Row {
@@ -80,7 +83,7 @@ const KERNELS: [(&str, &str); 9] = [
 /// Rows that hyper-parameters are searched on; models are fitted to all training rows.
 const SEARCH_ROWS: usize = 400;
 
-fn start(text: &str, dim: usize) -> Result<AnyKernel<f64>, Error> {
+fn start(text: &str, dim: usize) -> Result<RowKernel, Error> {
     let d = dim as f64;
     let text = text.replace("=L", &format!("={}", d.sqrt())).replace("=G", &format!("={}", 1.0 / d));
     Ok(text.replace("=D", &format!("={d}")).parse()?)
@@ -92,7 +95,7 @@ fn searched(n: usize) -> Vec<usize> {
     (0..m).map(|i| i * n / m).collect()
 }
 
-fn fit_regression(kernel: AnyKernel<f64>, xs: &Rows<f64>, y: &[f64]) -> Result<Gp, Error> {
+fn fit_regression(kernel: RowKernel, xs: &Rows<f64>, y: &[f64]) -> Result<Gp, Error> {
     let rows = searched(xs.len());
     let targets: Vec<f64> = rows.iter().map(|&i| y[i]).collect();
     let search = GaussianProcess::new(kernel).noise(0.1).max_iterations(40);
@@ -102,7 +105,7 @@ fn fit_regression(kernel: AnyKernel<f64>, xs: &Rows<f64>, y: &[f64]) -> Result<G
 }
 
 fn fit_classes(
-    kernel: AnyKernel<f64>,
+    kernel: RowKernel,
     xs: &Rows<f64>,
     labels: &[usize],
     classes: usize,
@@ -181,7 +184,7 @@ fn compare(data: Dataset, kernels: &[(&'static str, &str)], run: &Run) -> Result
 }
 
 /// An expression with three digits a number, for tables.
-fn short(kernel: &AnyKernel<f64>) -> String {
+fn short(kernel: &RowKernel) -> String {
     let text = kernel.to_string();
     let mut out = String::new();
     let mut number = String::new();
@@ -284,6 +287,8 @@ impl Tour {
             pictures::of_comparison(&mut page, c)?;
         }
         pictures::co2(&mut page, self.quick)?;
+        series::section(&mut page)?;
+        sampling::pictures(&mut page, self.quick)?;
         page.heading("How this was made");
         page.paragraph(&format!(
             "kernels {} on {} thread(s). Command: kernels tour{}. Data: embedded in the program, sources and licences in its data folder.",
@@ -330,7 +335,7 @@ mod tests {
 
     #[test]
     fn tables_show_three_digits() {
-        let kernel: AnyKernel<f64> =
+        let kernel: RowKernel =
             "2.123456 * matern(nu=2.5, length_scale=[0.000123456, 12.3456])".parse().unwrap();
         assert_eq!(short(&kernel), "2.12 * matern(nu=2.5, length_scale=[1.2e-4, 12.3])");
     }

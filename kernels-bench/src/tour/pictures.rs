@@ -1,6 +1,6 @@
 //! The pictures of the tour's report.
 
-use kernels_core::{AnyKernel, Describe, Points, Rows};
+use kernels_core::{Describe, Points, Rows};
 use kernels_solvers::{GaussianProcess, RidgePath};
 
 use super::{Comparison, Fitted, fit_regression, searched, start};
@@ -10,6 +10,7 @@ use crate::{
         Page,
         plot::{Axis, ONE, Plot, TWO, bars, matrix},
     },
+    vocabulary::RowKernel,
 };
 
 /// What a data set has to show: for `concrete` and `diabetes` the regression's pictures, for `digits` and `penguins` the
@@ -89,7 +90,7 @@ fn ridge_path(page: &mut Page, c: &Comparison) -> Result<(), Error> {
     let mean = c.data.train.y.iter().sum::<f64>() / c.data.train.y.len() as f64;
     let y: Vec<f64> = c.data.train.y.iter().map(|v| v - mean).collect();
     let path = RidgePath::new(kernel, &c.data.train.xs, &y)?;
-    let points = path.evaluate_all(&RidgePath::<Rows<f64>, AnyKernel<f64>>::default_ridges())?;
+    let points = path.evaluate_all(&RidgePath::<Rows<f64>, RowKernel>::default_ridges())?;
     let curve = |f: fn(&kernels_solvers::PathPoint) -> f64| -> Vec<(f64, f64)> {
         points.iter().map(|p| (p.ridge, f(p).sqrt())).collect()
     };
@@ -113,7 +114,7 @@ fn ridge_path(page: &mut Page, c: &Comparison) -> Result<(), Error> {
 
 fn relevance(page: &mut Page, c: &Comparison) -> Result<(), Error> {
     let dim = c.data.train.xs.dim();
-    let kernel = AnyKernel::new(1.0 * kernels_core::Rbf::new(vec![(dim as f64).sqrt(); dim])?);
+    let kernel = RowKernel::new(1.0 * kernels_core::Rbf::new(vec![(dim as f64).sqrt(); dim])?);
     let model = fit_regression(kernel, &c.data.train.xs, &c.data.train.y)?;
     let scales = model.kernel().params().into_iter().filter(|p| p.name.contains("length_scale"));
     let mut values: Vec<(String, f64)> =
@@ -132,7 +133,7 @@ pub(super) fn co2(page: &mut Page, quick: bool) -> Result<(), Error> {
     let thin = if quick { 16 } else { 6 };
     let last_seen = 1990.0;
     let train: Vec<usize> = (0..years.len()).step_by(thin).filter(|&i| years[i] < last_seen).collect();
-    let kernel: AnyKernel<f64> =
+    let kernel: RowKernel =
         "20 * rbf(length_scale=50) + 0.05 * periodic(period=1, length_scale=1.3) * rbf(length_scale=90) \
                                   + 0.01 * rational_quadratic(alpha=1, length_scale=1)"
             .replace("  ", " ")

@@ -31,14 +31,14 @@ pub(crate) enum Geometry<'a> {
 const EXPAND_FROM: usize = 16;
 
 /// Columns of a panel: with twice the vectors of a row panel they fill the registers.
-const COLUMNS_MANY: usize = 12;
-const COLUMNS_FEW: usize = 6;
+pub(super) const COLUMNS_MANY: usize = 12;
+pub(super) const COLUMNS_FEW: usize = 6;
 
 /// Vectors in a row panel.
-const ROW_VECTORS: usize = 2;
+pub(super) const ROW_VECTORS: usize = 2;
 
 /// Room for the values of the largest pair of panels.
-const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
+pub(super) const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
 
 /// k(x, y) of one pair, by differences.
 pub(crate) fn eval<T: Real>(geometry: Geometry<'_>, profile: &impl Profile, x: &[T], y: &[T]) -> T {
@@ -56,7 +56,7 @@ pub(crate) fn eval<T: Real>(geometry: Geometry<'_>, profile: &impl Profile, x: &
 }
 
 /// The number of one pair.
-fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
+pub(crate) fn number<T: Real>(geometry: Geometry<'_>, x: &[T], y: &[T]) -> T {
     let pairs = x.iter().zip(y);
     let weighted = |length_scale: &LengthScale, term: fn(T) -> T| -> T {
         let zero = T::default();
@@ -104,10 +104,10 @@ pub(crate) fn fill_diagonal<T: Real>(
 }
 
 /// Overwrites `out` with the kernel values of a block.
-pub(crate) fn fill<T: Real, F: Profile>(
+pub(crate) fn fill<T: Real>(
     at: &Block<'_, Rows<T>>,
     geometry: Geometry<'_>,
-    profile: &F,
+    profile: &impl Profile,
     mut out: Tile<'_, T>,
     ws: &mut Workspace<T>,
 ) {
@@ -122,16 +122,63 @@ pub(crate) fn fill<T: Real, F: Profile>(
     T::dispatch(Fill { at, geometry, profile, out: data, stride, ws });
 }
 
-struct Fill<'a, 'p, T: Real, F> {
+/// A profile as the tile loops call it. They know it by this pointer only, and are compiled once a scalar instead of once a
+/// family; a call handles a whole cell, against which its cost is small.
+trait Apply<T> {
+    /// Applies the profile to the columns of a cell, `width` numbers each, and writes the first `height` of every column to `out`,
+    /// whose columns begin `stride` apart.
+    fn apply(&self, cell: &mut [T], width: usize, height: usize, out: &mut [T], stride: usize);
+}
+
+impl<T: Real, F: Profile> Apply<T> for F {
+    fn apply(&self, cell: &mut [T], width: usize, height: usize, out: &mut [T], stride: usize) {
+        T::dispatch(Store { profile: self, cell, width, height, out, stride });
+    }
+}
+
+struct Store<'a, T, F> {
+    profile: &'a F,
+    cell: &'a mut [T],
+    width: usize,
+    height: usize,
+    out: &'a mut [T],
+    stride: usize,
+}
+
+impl<T: Real, F: Profile> Work<T> for Store<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let Self { profile, cell, width, height, out, stride } = self;
+        if height == width {
+            for (j, column) in cell.chunks_exact(width).enumerate() {
+                let to = &mut out[j * stride..][..width];
+                for (from, to) in column.chunks_exact(V::LANES).zip(to.chunks_exact_mut(V::LANES)) {
+                    profile.value(V::load(from)).store(to);
+                }
+            }
+        } else {
+            for value in cell.chunks_exact_mut(V::LANES) {
+                profile.value(V::load(value)).store(value);
+            }
+            for (j, column) in cell.chunks_exact(width).enumerate() {
+                out[j * stride..][..height].copy_from_slice(&column[..height]);
+            }
+        }
+    }
+}
+
+struct Fill<'a, 'p, T: Real> {
     at: &'a Block<'p, Rows<T>>,
     geometry: Geometry<'a>,
-    profile: &'a F,
+    profile: &'a dyn Apply<T>,
     out: &'a mut [T],
     stride: usize,
     ws: &'a mut Workspace<T>,
 }
 
-impl<T: Real, F: Profile> Work<T> for Fill<'_, '_, T, F> {
+impl<T: Real> Work<T> for Fill<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -144,7 +191,7 @@ impl<T: Real, F: Profile> Work<T> for Fill<'_, '_, T, F> {
     }
 }
 
-impl<T: Real, F: Profile> Fill<'_, '_, T, F> {
+impl<T: Real> Fill<'_, '_, T> {
     #[inline(always)]
     fn with_columns<V: Vector<Scalar = T>, const C: usize>(self) {
         let dim = self.at.ys().dim();
@@ -208,21 +255,13 @@ impl<T: Real, F: Profile> Fill<'_, '_, T, F> {
                 }
                 let (r, c) = (p * width, q * C);
                 let (height, breadth) = (width.min(rows - r), C.min(cols - c));
-                if height == width {
-                    for (j, column) in cell.chunks_exact(width).take(breadth).enumerate() {
-                        let to = &mut out[(c + j) * stride + r..][..width];
-                        for (from, to) in column.chunks_exact(V::LANES).zip(to.chunks_exact_mut(V::LANES)) {
-                            profile.value(V::load(from)).store(to);
-                        }
-                    }
-                } else {
-                    for value in cell.chunks_exact_mut(V::LANES) {
-                        profile.value(V::load(value)).store(value);
-                    }
-                    for (j, column) in cell.chunks_exact(width).take(breadth).enumerate() {
-                        out[(c + j) * stride + r..][..height].copy_from_slice(&column[..height]);
-                    }
-                }
+                profile.apply(
+                    &mut cell[..width * breadth],
+                    width,
+                    height,
+                    &mut out[c * stride + r..],
+                    stride,
+                );
             }
         }
         left.recycle(ws);
@@ -239,15 +278,15 @@ pub(super) fn inverses<T: Real>(lengths: &[f64]) -> Vec<T> {
 }
 
 /// A pair of panels.
-struct Sides<'a, T> {
-    left: &'a Panels<T>,
-    right: &'a Panels<T>,
-    p: usize,
-    q: usize,
+pub(super) struct Sides<'a, T> {
+    pub(super) left: &'a Panels<T>,
+    pub(super) right: &'a Panels<T>,
+    pub(super) p: usize,
+    pub(super) q: usize,
 }
 
 /// How a cell, the pairs of a row panel and a column panel, gets its numbers. A cell is column by column.
-trait Rule<T: Real> {
+pub(super) trait Rule<T: Real> {
     /// Whether panels need norms.
     const NORMS: bool = false;
 
@@ -307,7 +346,7 @@ fn accumulate<V: Vector, const C: usize>(
 }
 
 /// ⟨x, y⟩.
-struct Inner;
+pub(super) struct Inner;
 
 impl<V: Vector> Summation<V> for Inner {
     #[inline(always)]

@@ -4,13 +4,16 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use nalgebra::DMatrixView;
 
-use super::{Expr, build, parser};
+use super::{Expr, Readable};
 use crate::{
-    Block, Definiteness, Describe, Error, Kernel, Param, PositiveDefinite, Real, Rows, Tile, Workspace,
-    kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Rows, Tile, Workspace, kernel_ops,
 };
 
-/// Any kernel on rows: read from text, from a file, or made of a typed kernel.
+/// Any kernel on rows with scalars `T`.
+pub type AnyKernel<T> = DynKernel<Rows<T>>;
+
+/// Any kernel on points `P`: read from text, from a file, or made of a typed kernel.
 ///
 /// It prints as an expression with its current parameters, and is stored as that text. Solvers accept it and check its
 /// definiteness when they are fitted.
@@ -29,36 +32,39 @@ use crate::{
 /// assert!(wrong.starts_with("column 5: unknown parameter of `rbf` `lenght_scale`; did you mean `length_scale`?"));
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
-pub struct AnyKernel<T: Real>(Box<dyn Boxed<T>>);
+pub struct DynKernel<P>(Box<dyn Boxed<P>>);
 
-/// A kernel on rows that can be cloned in its box.
-trait Boxed<T: Real>: Kernel<Rows<T>> {
-    fn boxed(&self) -> Box<dyn Boxed<T>>;
+/// A kernel that can be cloned in its box.
+trait Boxed<P>: Kernel<P>
+where
+    P: Points,
+{
+    fn boxed(&self) -> Box<dyn Boxed<P>>;
 }
 
-impl<T: Real, K: Kernel<Rows<T>> + Clone + 'static> Boxed<T> for K {
-    fn boxed(&self) -> Box<dyn Boxed<T>> {
+impl<P: Points, K: Kernel<P> + Clone + 'static> Boxed<P> for K {
+    fn boxed(&self) -> Box<dyn Boxed<P>> {
         Box::new(self.clone())
     }
 }
 
-impl<T: Real> AnyKernel<T> {
+impl<P: Points> DynKernel<P> {
     /// Forgets the type of a kernel.
-    pub fn new(kernel: impl Kernel<Rows<T>> + Clone + 'static) -> Self {
+    pub fn new(kernel: impl Kernel<P> + Clone + 'static) -> Self {
         Self(Box::new(kernel))
     }
 }
 
-impl<T: Real> FromStr for AnyKernel<T> {
+impl<P: Readable> FromStr for DynKernel<P> {
     type Err = Error;
 
-    /// Reads an expression; see [`families`](crate::families) for what there is.
+    /// Reads an expression in the names of [`Readable::vocabulary`].
     fn from_str(text: &str) -> Result<Self, Error> {
-        build::build(parser::read(text)?)
+        P::vocabulary().read(text)
     }
 }
 
-impl<T: Real> TryFrom<&Expr> for AnyKernel<T> {
+impl<P: Readable> TryFrom<&Expr> for DynKernel<P> {
     type Error = Error;
 
     /// Columns in errors are those of the printed expression.
@@ -67,13 +73,13 @@ impl<T: Real> TryFrom<&Expr> for AnyKernel<T> {
     }
 }
 
-impl<T: Real> Clone for AnyKernel<T> {
+impl<P: Points> Clone for DynKernel<P> {
     fn clone(&self) -> Self {
         Self((*self.0).boxed())
     }
 }
 
-impl<T: Real> fmt::Display for AnyKernel<T> {
+impl<P: Points> fmt::Display for DynKernel<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.expression() {
             Some(expr) => write!(f, "{expr}"),
@@ -82,20 +88,20 @@ impl<T: Real> fmt::Display for AnyKernel<T> {
     }
 }
 
-impl<T: Real> fmt::Debug for AnyKernel<T> {
+impl<P: Points> fmt::Debug for DynKernel<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AnyKernel({self})")
+        write!(f, "DynKernel({self})")
     }
 }
 
 /// By expression; kernels without one are equal to none.
-impl<T: Real> PartialEq for AnyKernel<T> {
+impl<P: Points> PartialEq for DynKernel<P> {
     fn eq(&self, other: &Self) -> bool {
         self.expression().is_some_and(|expr| other.expression() == Some(expr))
     }
 }
 
-impl<T: Real> Describe for AnyKernel<T> {
+impl<P: Points> Describe for DynKernel<P> {
     fn params(&self) -> Vec<Param> {
         self.0.params()
     }
@@ -105,45 +111,52 @@ impl<T: Real> Describe for AnyKernel<T> {
     fn definiteness(&self) -> Definiteness {
         self.0.definiteness()
     }
+    fn support(&self) -> Option<LengthScale> {
+        self.0.support()
+    }
     fn expression(&self) -> Option<Expr> {
         self.0.expression()
     }
 }
 
-impl<T: Real> Kernel<Rows<T>> for AnyKernel<T> {
-    fn eval(&self, x: &[T], y: &[T]) -> T {
+impl<P: Points> Kernel<P> for DynKernel<P> {
+    fn eval(&self, x: P::Point<'_>, y: P::Point<'_>) -> P::Scalar {
         self.0.eval(x, y)
     }
-    fn block(&self, at: &Block<'_, Rows<T>>, out: Tile<'_, T>, ws: &mut Workspace<T>) {
+    fn block(&self, at: &Block<'_, P>, out: Tile<'_, P::Scalar>, ws: &mut Workspace<P::Scalar>) {
         self.0.block(at, out, ws);
     }
-    fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
+    fn diagonal(&self, xs: &P, rows: Range<usize>, out: &mut [P::Scalar]) {
         self.0.diagonal(xs, rows, out);
     }
     fn block_gradient(
         &self,
-        at: &Block<'_, Rows<T>>,
-        weights: DMatrixView<'_, T>,
+        at: &Block<'_, P>,
+        weights: DMatrixView<'_, P::Scalar>,
         gradient: &mut [f64],
-        ws: &mut Workspace<T>,
+        ws: &mut Workspace<P::Scalar>,
     ) {
         self.0.block_gradient(at, weights, gradient, ws);
     }
-    fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
+    fn jet(&self, x: P::Point<'_>, y: P::Point<'_>, jet: &mut Jet<P::Scalar>) -> bool {
+        self.0.jet(x, y, jet)
+    }
+    fn check(&self, xs: &P) -> Result<(), Error> {
         self.0.check(xs)
     }
 }
 
-impl<T: Real> PositiveDefinite for AnyKernel<T> {}
-kernel_ops! { impl[T: Real] AnyKernel<T>; }
+impl<P: Points> PositiveDefinite for DynKernel<P> {}
+impl<T: Real> Differentiable<T> for AnyKernel<T> {}
+kernel_ops! { impl[P: Points] DynKernel<P>; }
 
 #[cfg(feature = "serde")]
 mod persist {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-    use super::{AnyKernel, Describe, Real};
+    use super::{Describe, DynKernel, Points, Readable};
 
-    impl<T: Real> Serialize for AnyKernel<T> {
+    impl<P: Points> Serialize for DynKernel<P> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             match self.expression() {
                 Some(expr) => serializer.serialize_str(&expr.to_string()),
@@ -152,7 +165,7 @@ mod persist {
         }
     }
 
-    impl<'de, T: Real> Deserialize<'de> for AnyKernel<T> {
+    impl<'de, P: Readable> Deserialize<'de> for DynKernel<P> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
         }

@@ -6,17 +6,20 @@
 
 mod any;
 mod build;
+mod catalogue;
 mod families;
 mod parser;
+mod vocabulary;
 
 use std::{
     fmt,
     ops::{Add, Mul},
 };
 
-pub use any::AnyKernel;
-pub use families::{Family, Parameter, families};
+pub use any::{AnyKernel, DynKernel};
+pub use families::{Family, Parameter};
 pub use parser::parse;
+pub use vocabulary::{Arguments, Build, Readable, Vocabulary};
 
 /// A kernel expression.
 #[derive(Clone, Debug, PartialEq)]

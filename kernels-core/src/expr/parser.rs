@@ -73,7 +73,7 @@ impl Node {
 }
 
 impl Given {
-    fn plain(self) -> Value {
+    pub(super) fn plain(self) -> Value {
         match self {
             Self::Number(number) => Value::Number(number),
             Self::List(items) => Value::List(items.into_iter().map(|i| i.value.plain()).collect()),

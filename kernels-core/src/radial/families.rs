@@ -16,20 +16,6 @@ use crate::{
 /// ```
 pub type Rbf = Radial<Gaussian>;
 
-/// Matérn kernel of half-integer smoothness ν, unit variance, with z = √(2νs):
-/// e^(−z) for ν = ½, (1+z)e^(−z) for 3/2, (1+z+z²/3)e^(−z) for 5/2, …
-///
-/// Reference: Rasmussen & Williams, *Gaussian Processes for Machine Learning* (2006), eq. 4.16.
-///
-/// ```
-/// use kernels_core::{Kernel, Matern};
-/// let k = Matern::new(1.5, 1.0)?;
-/// let z = 3.0_f64.sqrt();
-/// assert!((k.eval(&[0.0], &[1.0]) - (1.0 + z) * (-z).exp()).abs() < 1e-15);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub type Matern = Radial<HalfIntegerMatern>;
-
 /// Exponential kernel exp(−√s): Matérn of ν = ½, and the "Laplacian" of the EigenPro papers.
 pub type Exponential = Radial<ExponentialProfile>;
 
@@ -55,16 +41,6 @@ pub struct Gaussian;
 /// φ(s) = exp(−√s).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExponentialProfile;
-
-/// φ(s) = e^(−z) p!/(2p)! Σ (p+i)!/(i!(p−i)!) (2z)^(p−i), z = √(2νs), ν = p + ½.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HalfIntegerMatern {
-    nu: f64,
-    /// Coefficients of the polynomial in z, from the constant 1 up.
-    value: Vec<f64>,
-    /// The same for the slope, −ν/(2(ν−1)) times the polynomial of ν − 1; empty for ν = ½.
-    slope: Vec<f64>,
-}
 
 /// φ(s) = (1 + s/(2α))^(−α).
 #[derive(Clone, Debug, PartialEq)]
@@ -118,20 +94,9 @@ plain! {
     Cauchy = CauchyProfile;
 }
 
-impl PositiveDefinite for Matern {}
 impl PositiveDefinite for RationalQuadratic {}
 impl PositiveDefinite for GammaExponential {}
 impl PositiveDefinite for InverseMultiquadric {}
-
-impl Matern {
-    /// The kernel of smoothness `nu` ∈ {½, 3/2, 5/2, …, 41/2}.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for another `nu`, or a length scale that is not finite and positive.
-    pub fn new(nu: f64, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
-        Self::with_profile(HalfIntegerMatern::new(nu)?, length_scale)
-    }
-}
 
 impl RationalQuadratic {
     /// The kernel with mixture parameter `alpha` > 0; α → ∞ is the Gaussian.
@@ -200,6 +165,10 @@ impl Profile for Gaussian {
     fn slope<V: Vector>(&self, s: V) -> V {
         V::splat(-0.5) * self.value(s)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        self.value(s) * V::splat(0.25)
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("rbf", vec![]))
     }
@@ -216,86 +185,14 @@ impl Profile for ExponentialProfile {
         // Infinite at 0, where the gradient is 0 by convention.
         zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * s)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let (z, zero) = (s.sqrt(), V::splat(0.0));
+        let value = (-z).exp() * (V::splat(1.0) + z) / (V::splat(4.0) * s * z);
+        zero.select_lt(s, value, zero * s)
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("exponential", vec![]))
-    }
-}
-
-impl HalfIntegerMatern {
-    /// Past this the polynomial's coefficients leave the range where doubles help.
-    const LARGEST: f64 = 20.5;
-
-    /// The profile of smoothness `nu` ∈ {½, 3/2, …, 41/2}.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for another `nu`.
-    pub fn new(nu: f64) -> Result<Self, Error> {
-        let p = nu - 0.5;
-        if !(p >= 0.0 && p.fract() == 0.0 && nu <= Self::LARGEST) {
-            return Err(Error::Parameter {
-                name: "nu".into(),
-                value: nu,
-                expected: "0.5, 1.5, 2.5, …, 20.5",
-            });
-        }
-        let value = Self::polynomial(p as usize);
-        let slope = match p as usize {
-            0 => Vec::new(),
-            p => Self::polynomial(p - 1).into_iter().map(|c| -c * nu / (2.0 * (nu - 1.0))).collect(),
-        };
-        Ok(Self { nu, value, slope })
-    }
-
-    /// The smoothness ν.
-    pub fn nu(&self) -> f64 {
-        self.nu
-    }
-
-    /// Coefficient of zʲ: p!/(2p)! · (2p−j)!/((p−j)! j!) · 2ʲ, by the ratio of neighbours.
-    fn polynomial(p: usize) -> Vec<f64> {
-        let mut c = vec![1.0];
-        for j in 0..p {
-            let ratio = 2.0 * (p - j) as f64 / ((2 * p - j) as f64 * (j + 1) as f64);
-            c.push(c[j] * ratio);
-        }
-        c
-    }
-
-    #[inline(always)]
-    fn z<V: Vector>(&self, s: V) -> V {
-        let z = (s * V::splat(2.0 * self.nu)).sqrt();
-        // e^(−z) is 0 from here on, and must stay so when the polynomial is infinite.
-        let far = V::splat(1000.0);
-        far.select_lt(z, far, z)
-    }
-
-    #[inline(always)]
-    fn horner<V: Vector>(c: &[f64], z: V) -> V {
-        let mut sum = V::splat(0.0);
-        for &c in c.iter().rev() {
-            sum = sum.mul_add(z, V::splat(c));
-        }
-        sum
-    }
-}
-
-impl Profile for HalfIntegerMatern {
-    #[inline(always)]
-    fn value<V: Vector>(&self, s: V) -> V {
-        let z = self.z(s);
-        (-z).exp() * Self::horner(&self.value, z)
-    }
-    #[inline(always)]
-    fn slope<V: Vector>(&self, s: V) -> V {
-        let z = self.z(s);
-        if self.slope.is_empty() {
-            let zero = V::splat(0.0);
-            return zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * z);
-        }
-        (-z).exp() * Self::horner(&self.slope, z)
-    }
-    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
-        Some(("matern", vec![("nu", self.nu.into())]))
     }
 }
 
@@ -315,6 +212,11 @@ impl Profile for RationalQuadraticProfile {
     fn slope<V: Vector>(&self, s: V) -> V {
         let y = s * V::splat(0.5 / self.alpha);
         self.value(s) * V::splat(-0.5) / (V::splat(1.0) + y)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let u = s.mul_add(V::splat(0.5 / self.alpha), V::splat(1.0));
+        self.value(s) * V::splat((self.alpha + 1.0) / (4.0 * self.alpha)) / u / u
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
@@ -344,8 +246,20 @@ impl Profile for CauchyProfile {
         let k = self.value(s);
         -(k * k)
     }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let k = self.value(s);
+        V::splat(2.0) * k * k * k
+    }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("cauchy", vec![]))
+    }
+}
+
+impl PoweredExponential {
+    /// −φ′(0) and φ″(0): 1 for γ = 2, infinite below and then 0 by convention.
+    fn at_zero(&self) -> f64 {
+        if self.gamma < 2.0 { 0.0 } else { 1.0 }
     }
 }
 
@@ -357,7 +271,18 @@ impl Profile for PoweredExponential {
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
         let (zero, power) = (V::splat(0.0), s.powf(V::splat(0.5 * self.gamma)));
-        zero.select_lt(s, V::splat(-0.5 * self.gamma) * power / s * (-power).exp(), zero * s)
+        zero.select_lt(
+            s,
+            V::splat(-0.5 * self.gamma) * power / s * (-power).exp(),
+            zero * s - V::splat(self.at_zero()),
+        )
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let (zero, g, power) = (V::splat(0.0), 0.5 * self.gamma, s.powf(V::splat(0.5 * self.gamma)));
+        let bracket = V::splat(g * g) * power - V::splat(g * (g - 1.0));
+        let value = (-power).exp() * bracket * power / s / s;
+        zero.select_lt(s, value, zero * s + V::splat(self.at_zero()))
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, _: usize, s: V) -> V {
@@ -396,6 +321,11 @@ impl Profile for InverseMultiquadricProfile {
         V::splat(-self.beta) * self.value(s) / self.base(s)
     }
     #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let base = self.base(s);
+        V::splat(self.beta * (self.beta + 1.0)) * self.value(s) / base / base
+    }
+    #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
         match index {
             0 => V::splat(2.0 * self.c) * self.slope(s),
@@ -432,6 +362,11 @@ impl Profile for MultiquadricProfile {
     #[inline(always)]
     fn slope<V: Vector>(&self, s: V) -> V {
         V::splat(self.beta) * self.value(s) / self.base(s)
+    }
+    #[inline(always)]
+    fn curvature<V: Vector>(&self, s: V) -> V {
+        let base = self.base(s);
+        V::splat(self.beta * (self.beta - 1.0)) * self.value(s) / base / base
     }
     #[inline(always)]
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {

@@ -1,20 +1,28 @@
 //! Radial kernels: k(x, y) = φ(s) of the squared scaled distance s = Σ ((xᵢ − yᵢ) / ℓᵢ)².
 
+mod conditional;
 mod families;
+mod matern;
 
 use std::ops::Range;
 
 use nalgebra::DMatrixView;
 
+pub use conditional::{
+    LogDistance, LogProfile, Polyharmonic, PolyharmonicProfile, PowerDistance, PowerProfile,
+};
 pub use families::{
-    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, HalfIntegerMatern,
-    InverseMultiquadric, InverseMultiquadricProfile, Matern, Multiquadric, MultiquadricProfile,
-    PoweredExponential, RationalQuadratic, RationalQuadraticProfile, Rbf,
+    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, InverseMultiquadric,
+    InverseMultiquadricProfile, Multiquadric, MultiquadricProfile, PoweredExponential, RationalQuadratic,
+    RationalQuadraticProfile, Rbf,
 };
 
+pub use matern::{Matern, MaternProfile};
+
 use crate::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, LengthScale, Param, Profile, Real, Rows, Tile,
-    Workspace, engine, kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Profile,
+    Real, Rows, Tile, Workspace, engine, kernel_ops,
+    profile::{curvature_missing, derivatives},
 };
 
 /// A radial kernel: a [`Profile`] and a length scale. See its aliases: [`Rbf`], [`Matern`], …
@@ -52,7 +60,10 @@ impl<F: Profile> Describe for Radial<F> {
     fn params(&self) -> Vec<Param> {
         let mut params = self.profile.params();
         if F::SCALED {
-            params.extend(self.length_scale.params());
+            params.extend(self.length_scale.params().into_iter().map(|mut param| {
+                param.name = param.name.replacen("length_scale", F::SCALE, 1);
+                param
+            }));
         }
         params
     }
@@ -74,10 +85,15 @@ impl<F: Profile> Describe for Radial<F> {
         self.profile.definiteness()
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        let radius = self.profile.support()?.sqrt();
+        Some(self.length_scale.scaled(radius))
+    }
+
     fn expression(&self) -> Option<Expr> {
         let (name, mut arguments) = self.profile.text()?;
         if F::SCALED {
-            arguments.push(("length_scale", self.length_scale.argument()));
+            arguments.push((F::SCALE, self.length_scale.argument()));
         }
         Some(Expr::call(name, arguments))
     }
@@ -107,9 +123,31 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
         engine::length_gradient(at, self.geometry(), &self.profile, weights, shape, lengths, ws);
     }
 
+    fn jet(&self, x: &[T], y: &[T], jet: &mut Jet<T>) -> bool {
+        let s = engine::number(self.geometry(), x, y);
+        let [value, slope, curvature] = derivatives(&self.profile, s);
+        if curvature_missing(jet, s, curvature) {
+            return false;
+        }
+        // With u = Λ(x − y), Λ = diag ℓᵢ⁻²: ∇k = 2φ′u and ∇²k = 4φ″uuᵀ + 2φ′Λ.
+        let scales = self.length_scale.values();
+        let weight = |i: usize| scales.get(i).or(scales.first()).map_or(1.0, |l| 1.0 / (l * l));
+        let weight = |i: usize| T::of(weight(i));
+        let u = |i: usize| weight(i) * (x[i] - y[i]);
+        let (two, four) = (T::of(2.0) * slope, T::of(4.0) * curvature);
+        let square = |i: usize, j: usize| {
+            let outer = four * u(i) * u(j);
+            if i == j { outer + two * weight(i) } else { outer }
+        };
+        jet.set_stationary(value, |i| two * u(i), square);
+        true
+    }
+
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
+        self.profile.check_dim(xs.dim())?;
         self.length_scale.check(xs.dim())
     }
 }
 
+impl<F: Profile, T: Real> Differentiable<T> for Radial<F> {}
 kernel_ops! { impl[F: Profile] Radial<F>; }

@@ -1,4 +1,5 @@
 //! Elementary functions against tables of an independent implementation, on every kind of vector this processor has.
+#![allow(clippy::float_cmp)]
 
 use super::{MAX_LANES, Vector, Work, portable::Lanes};
 use crate::Real;

@@ -30,10 +30,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod derivative;
 mod kernel;
 mod operator;
 mod strategies;
 
+pub use derivative::derivative_contract;
 pub use kernel::{gradient_contract, kernel_contract};
 pub use operator::{feature_map_contract, operator_contract};
 pub use proptest;
@@ -64,7 +66,8 @@ fn alike(a: f64, b: f64, tolerance: f64, scale: f64) -> bool {
 
 /// Writes a property test of [`kernel_contract`](crate::testing::kernel_contract): name, a strategy of kernels, a
 /// strategy of points. `check_kernel!(name, kernels, points, gradients)` tests
-/// [`gradient_contract`](crate::testing::gradient_contract) as well, for which points must not be hostile.
+/// [`gradient_contract`](crate::testing::gradient_contract) instead, `check_kernel!(…, derivatives)`
+/// [`derivative_contract`](crate::testing::derivative_contract); points must not be hostile for these two.
 #[macro_export]
 macro_rules! check_kernel {
     ($name:ident, $kernels:expr, $points:expr) => {
@@ -72,6 +75,9 @@ macro_rules! check_kernel {
     };
     ($name:ident, $kernels:expr, $points:expr, gradients) => {
         $crate::check_kernel!(@ $name, $kernels, $points, gradient_contract);
+    };
+    ($name:ident, $kernels:expr, $points:expr, derivatives) => {
+        $crate::check_kernel!(@ $name, $kernels, $points, derivative_contract);
     };
     (@ $name:ident, $kernels:expr, $points:expr, $contract:ident) => {
         #[test]
