@@ -29,11 +29,6 @@ fn hash(counter: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A uniform number in \[0, 1) that depends on (seed, counter) alone, in any language.
-pub(crate) fn unit(seed: u64, counter: u64) -> f64 {
-    (hash((seed << 32).wrapping_add(counter)) >> 11) as f64 / 9_007_199_254_740_992.0
-}
-
 /// A ring of n nodes with `chords` · n random chords, loops dropped and repeated ones merged: a sparse expander that any
 /// language can make bit for bit (SplitMix64 of seed and counter), for benchmarks.
 ///

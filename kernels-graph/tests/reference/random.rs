@@ -268,7 +268,7 @@ fn shards_stack_to_the_whole() {
         // One walk set, modulated afterwards, is the same set: Φ = Σ fₖWₖ.
         let by_length = walks.per_length(&kernel, kernel.modulation().len(), 0).unwrap();
         let scale = f64::exp(-1.0);
-        let mut sum = DMatrix::zeros(40, 1500);
+        let mut sum = DMatrix::<f64>::zeros(40, 1500);
         for (f, w) in kernel.modulation().iter().zip(&by_length) {
             for i in 0..40 {
                 for (j, v) in w.outer_view(i).unwrap().iter() {
