@@ -172,6 +172,12 @@ impl<T: Real> Jet<T> {
         self.value = a * b;
     }
 
+    /// The jet of k(x, y) as a function of x alone, y held.
+    pub(crate) fn first_only(&mut self) {
+        self.y.fill(T::default());
+        self.xy.fill(T::default());
+    }
+
     /// The jet of f(y) from that of f(x), a function of one point.
     pub(crate) fn exchange(&mut self) {
         std::mem::swap(&mut self.x, &mut self.y);

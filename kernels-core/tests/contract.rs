@@ -43,6 +43,32 @@ fn family() -> impl Strategy<Value = String> {
         with("normalize(polynomial(degree=2, gamma=A, offset=B))"),
         with("power_of(A * rbf(length_scale=B) + constant(value=0.5), n=3)"),
         with("exp_of(0.3 * cosine() + A * rbf(length_scale=B))"),
+        with("matern(nu=A, length_scale=B)"),
+        with("cauchy_product(length_scale=A)"),
+        with("sinc(length_scale=A)"),
+        with("sech(length_scale=A)"),
+        with("logistic(length_scale=A)"),
+        with("generalized_gaussian(beta=1.3, length_scale=A)"),
+        with("exponential_dot(length_scale=A)"),
+        with("taylor(coefficients=[A, 1, 0, B])"),
+        with("arccos(order=0)"),
+        with("arccos(order=1)"),
+        with("arccos(order=2)"),
+        with("arcsin(sigma2=[A, B])"),
+        with("tanimoto()"),
+        with("overlap()"),
+        with("hamming(gamma=A)"),
+        with("aitchison_aitken(lambda=0.4, categories=3)"),
+        with("bernoulli(order=1)"),
+        with("bernoulli(order=3)"),
+        with("weighted_bernoulli(gamma=A)"),
+        with("power(p=1.2)"),
+        with("log(a=A, p=0.7)"),
+        with("polyharmonic(k=3)"),
+        with("thin_plate()"),
+        with("energy_distance(p=1.4)"),
+        with("anova(rbf(length_scale=A) + white(variance=B), order=[A, B, 0.5])"),
+        with("exp_of(A * power(p=1))"),
         with("warp(rbf(length_scale=A), transform=asinh)"),
         with(
             "warp(rbf(length_scale=A) + 0.3 * matern(nu=2.5, length_scale=B), transform=log1p, features=[0, 0])"
@@ -54,6 +80,53 @@ fn family() -> impl Strategy<Value = String> {
 
 fn kernel() -> impl Strategy<Value = AnyKernel<f64>> {
     family().prop_map(|text| text.parse().unwrap())
+}
+
+/// Kernels of rows of values that are not negative, and of values in [0, 1].
+fn histograms() -> impl Strategy<Value = AnyKernel<f64>> {
+    let texts = vec![
+        "chi2(gamma=0.8)",
+        "additive_chi2()",
+        "chi2_similarity()",
+        "intersection()",
+        "intersection(beta=0.7)",
+        "hellinger()",
+        "jensen_shannon()",
+        "minmax()",
+        "brownian()",
+        "fractional_brownian(hurst=0.3)",
+        "integrated_brownian()",
+        "brownian_bridge(horizon=1.5)",
+        "sobolev(order=1)",
+        "sobolev(order=2)",
+        "sobolev(order=3)",
+    ];
+    prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
+}
+
+fn absolute(xs: Rows<f64>) -> Rows<f64> {
+    Rows::new(&xs.to_matrix().abs())
+}
+
+fn in_unit_interval(xs: Rows<f64>) -> Rows<f64> {
+    Rows::new(&xs.to_matrix().map(|v| (v.abs() / 1.5).min(1.0)))
+}
+
+/// Kernels with parameters for three features.
+fn of_three() -> impl Strategy<Value = AnyKernel<f64>> {
+    let texts = vec![
+        "mahalanobis(precision=[[2, 0.5, 0], [0.5, 1, 0.3], [0, 0.3, 1.5]])",
+        "spectral_mixture(weights=[0.6, 0.4], means=[[0.1, 0.3, 0.2], [0.5, 0, 0.4]], \
+         scales=[[0.2, 0.1, 0.3], [0.05, 0.4, 0.2]])",
+        "arcsin(sigma2=[0.5, 1, 2, 0.3])",
+        "hamming(gamma=[0.5, 1, 2])",
+        "sinc(length_scale=[0.5, 1, 2])",
+        "generalized_gaussian(beta=1.7, length_scale=[0.5, 1, 2])",
+        "weighted_bernoulli(gamma=[0.5, 1, 2])",
+        "warp(gegenbauer(dim=3, eigenvalues=[1, 0.5, 0.2, 0.1]), transform=unit)",
+        "anova(matern(nu=1.2), order=3)",
+    ];
+    prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
 }
 
 /// Kernels with a length scale a feature, for three features.
@@ -78,6 +151,23 @@ check_kernel!(gradients_in_many_dimensions, kernel(), tame_rows(2..9, 16..18), g
 check_kernel!(gradients_of_ard, ard(), tame_rows(0..8, 3..4), gradients);
 check_kernel!(derivatives_of_families, kernel(), tame_rows(2..5, 1..4), derivatives);
 check_kernel!(derivatives_of_ard, ard(), tame_rows(2..5, 3..4), derivatives);
+check_kernel!(histograms_on_hostile_points, histograms(), rows(0..8, 0..4).prop_map(absolute));
+check_kernel!(splines_on_the_interval, histograms(), rows(0..8, 0..4).prop_map(in_unit_interval));
+check_kernel!(
+    gradients_of_histograms,
+    histograms(),
+    tame_rows(0..6, 1..4).prop_map(in_unit_interval),
+    gradients
+);
+check_kernel!(
+    derivatives_of_histograms,
+    histograms(),
+    tame_rows(2..5, 1..4).prop_map(|xs| Rows::new(&in_unit_interval(xs).to_matrix().map(|v| 0.05 + 0.9 * v))),
+    derivatives
+);
+check_kernel!(parameters_of_three_features, of_three(), rows(0..8, 3..4));
+check_kernel!(gradients_of_three_features, of_three(), tame_rows(0..6, 3..4), gradients);
+check_kernel!(derivatives_of_three_features, of_three(), tame_rows(2..5, 3..4), derivatives);
 check_kernel!(
     single_precision,
     singles(),
@@ -213,7 +303,7 @@ fn errors_point_at_the_column_and_list_what_exists() {
         ("rbf(length_scale=-2)", 1, "finite number above 0"),
         ("rbf(length_scale=[])", 1, "at least"),
         ("rbf(length_scale=[1, x])", 22, "list of numbers"),
-        ("matern(nu=0.7)", 1, "0.5, 1.5, 2.5"),
+        ("matern(nu=-0.7)", 1, "above 0, at most 100"),
         ("matern(nu=word)", 11, "must be a number"),
         ("polynomial(degree=2.5)", 12, "integer from 1"),
         ("normalize()", 1, "needs a kernel"),

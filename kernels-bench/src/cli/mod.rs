@@ -22,7 +22,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kernels_core::{Progress, Rows};
+use kernels_core::{DynKernel, Points, Progress, Rows, Vocabulary};
 use serde_json::{Value, json};
 
 pub(crate) use fit::{Data, fit_target};
@@ -306,15 +306,26 @@ pub(crate) fn kernel(text: Option<&str>, xs: &Rows<f64>) -> Result<RowKernel, Er
         let mean = scales.iter().sum::<f64>() / scales.len().max(1) as f64;
         return Ok(RowKernel::new(kernels_core::Rbf::new(mean)?));
     };
-    text.parse().map_err(|error: kernels_core::Error| {
-        let pointer = match &error {
-            kernels_core::Error::Syntax { column, .. } => {
-                format!("\n  {text}\n  {}^", " ".repeat(column - 1))
-            }
-            _ => String::new(),
-        };
-        Error::Choice(format!("--kernel: {error}{pointer}"))
-    })
+    text.parse().map_err(|error| pointed(text, error))
+}
+
+/// A kernel on any points from its text.
+pub(crate) fn read_kernel<P: Points + 'static>(
+    vocabulary: &Vocabulary<P>,
+    text: &str,
+) -> Result<DynKernel<P>, Error> {
+    vocabulary.read(text).map_err(|error| pointed(text, error))
+}
+
+/// An error about the kernel's text with a pointer to the column.
+fn pointed(text: &str, error: kernels_core::Error) -> Error {
+    let pointer = match &error {
+        kernels_core::Error::Syntax { column, .. } => {
+            format!("\n  {text}\n  {}^", " ".repeat(column - 1))
+        }
+        _ => String::new(),
+    };
+    Error::Choice(format!("--kernel: {error}{pointer}"))
 }
 
 /// Where outputs go.

@@ -3,6 +3,7 @@
 mod foundation;
 mod group;
 mod machine;
+mod sequences;
 mod sample;
 pub(crate) mod side;
 mod statistics;

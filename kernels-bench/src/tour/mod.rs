@@ -1,6 +1,7 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
 mod pictures;
+mod series;
 mod sampling;
 
 use std::{path::PathBuf, time::Instant};
@@ -286,6 +287,7 @@ impl Tour {
             pictures::of_comparison(&mut page, c)?;
         }
         pictures::co2(&mut page, self.quick)?;
+        series::section(&mut page)?;
         sampling::pictures(&mut page, self.quick)?;
         page.heading("How this was made");
         page.paragraph(&format!(

@@ -28,21 +28,23 @@ pub struct Parameter {
     pub meaning: &'static str,
 }
 
-const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
+pub(super) const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
     Parameter { name, default, meaning }
 }
 
-const PD: &str = "positive definite";
-const INNER: &str = "that of the kernel inside";
-const LENGTH: Parameter =
+pub(super) const PD: &str = "positive definite";
+pub(super) const INNER: &str = "that of the kernel inside";
+const SUPPORT: Parameter =
+    p("support", "1", "distance from which on the kernel is 0: a number, or a list with one value a feature");
+pub(super) const LENGTH: Parameter =
     p("length_scale", "1", "unit of distance, above 0: a number, or a list with one value a feature");
 
 /// The families of kernels on rows, in the order of the documentation.
-pub(super) fn on_rows() -> &'static [Family] {
-    &FAMILIES
+pub(super) fn on_rows() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().chain(&super::catalogue::FAMILIES)
 }
 
-static FAMILIES: [Family; 15] = [
+static FAMILIES: [Family; 19] = [
     Family {
         name: "rbf",
         summary: "Gaussian, squared exponential",
@@ -53,10 +55,13 @@ static FAMILIES: [Family; 15] = [
     },
     Family {
         name: "matern",
-        summary: "Matérn of half-integer smoothness, unit variance",
+        summary: "Matérn of any smoothness, unit variance",
         formula: "(1 + z + z²/3) exp(-z) for nu=2.5, z = √(2 nu s)",
         of_kernel: false,
-        parameters: &[p("nu", "2.5", "smoothness: 0.5, 1.5, 2.5, …, 20.5"), LENGTH],
+        parameters: &[
+            p("nu", "2.5", "smoothness, above 0, at most 100; half-integers up to 20.5 are fastest"),
+            LENGTH,
+        ],
         definiteness: PD,
     },
     Family {
@@ -161,6 +166,50 @@ static FAMILIES: [Family; 15] = [
         of_kernel: false,
         parameters: &[],
         definiteness: PD,
+    },
+    Family {
+        name: "wendland",
+        summary: "Wendland's polynomial of compact support, 2·smoothness times differentiable",
+        formula: "(1-r)₊⁴ (1+4r) for smoothness=1, dim=3; r = √s in units of support",
+        of_kernel: false,
+        parameters: &[
+            p("smoothness", "1", "0, 1, 2 or 3"),
+            p("dim", "3", "most features of the points, 1 or above"),
+            SUPPORT,
+        ],
+        definiteness: PD,
+    },
+    Family {
+        name: "askey",
+        summary: "power of a cone, compact support",
+        formula: "(1-r)₊^power, r = √s in units of support",
+        of_kernel: false,
+        parameters: &[
+            p("power", "2", "integer, above dim/2"),
+            p("dim", "3", "most features of the points, 1 or above"),
+            SUPPORT,
+        ],
+        definiteness: PD,
+    },
+    Family {
+        name: "spherical",
+        summary: "overlap of two balls, compact support, for up to 3 features",
+        formula: "1 - 1.5 r + 0.5 r³ for r < 1, r = √s in units of support",
+        of_kernel: false,
+        parameters: &[SUPPORT],
+        definiteness: PD,
+    },
+    Family {
+        name: "bspline",
+        summary: "product of B-splines over the features, compact support",
+        formula: "Π peak·B((xᵢ-yᵢ)/ℓᵢ)/B(0), B the centred B-spline of this order",
+        of_kernel: false,
+        parameters: &[
+            p("order", "4", "degree plus one, from 2 to 12"),
+            LENGTH,
+            p("peak", "1", "value at 0 of each factor, above 0"),
+        ],
+        definiteness: "positive definite for even order, indefinite for odd",
     },
     Family {
         name: "warp",

@@ -6,6 +6,7 @@
 
 mod any;
 mod build;
+mod catalogue;
 mod families;
 mod parser;
 mod vocabulary;

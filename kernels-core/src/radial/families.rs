@@ -16,20 +16,6 @@ use crate::{
 /// ```
 pub type Rbf = Radial<Gaussian>;
 
-/// Matérn kernel of half-integer smoothness ν, unit variance, with z = √(2νs):
-/// e^(−z) for ν = ½, (1+z)e^(−z) for 3/2, (1+z+z²/3)e^(−z) for 5/2, …
-///
-/// Reference: Rasmussen & Williams, *Gaussian Processes for Machine Learning* (2006), eq. 4.16.
-///
-/// ```
-/// use kernels_core::{Kernel, Matern};
-/// let k = Matern::new(1.5, 1.0)?;
-/// let z = 3.0_f64.sqrt();
-/// assert!((k.eval(&[0.0], &[1.0]) - (1.0 + z) * (-z).exp()).abs() < 1e-15);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub type Matern = Radial<HalfIntegerMatern>;
-
 /// Exponential kernel exp(−√s): Matérn of ν = ½, and the "Laplacian" of the EigenPro papers.
 pub type Exponential = Radial<ExponentialProfile>;
 
@@ -55,18 +41,6 @@ pub struct Gaussian;
 /// φ(s) = exp(−√s).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExponentialProfile;
-
-/// φ(s) = e^(−z) p!/(2p)! Σ (p+i)!/(i!(p−i)!) (2z)^(p−i), z = √(2νs), ν = p + ½.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HalfIntegerMatern {
-    nu: f64,
-    /// Coefficients of the polynomial in z, from the constant 1 up.
-    value: Vec<f64>,
-    /// The same for the slope, −ν/(2(ν−1)) times the polynomial of ν − 1; empty for ν = ½.
-    slope: Vec<f64>,
-    /// The same for φ″, ν²/(4(ν−1)(ν−2)) times the polynomial of ν − 2; empty for ν < 5/2.
-    curvature: Vec<f64>,
-}
 
 /// φ(s) = (1 + s/(2α))^(−α).
 #[derive(Clone, Debug, PartialEq)]
@@ -120,20 +94,9 @@ plain! {
     Cauchy = CauchyProfile;
 }
 
-impl PositiveDefinite for Matern {}
 impl PositiveDefinite for RationalQuadratic {}
 impl PositiveDefinite for GammaExponential {}
 impl PositiveDefinite for InverseMultiquadric {}
-
-impl Matern {
-    /// The kernel of smoothness `nu` ∈ {½, 3/2, 5/2, …, 41/2}.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for another `nu`, or a length scale that is not finite and positive.
-    pub fn new(nu: f64, length_scale: impl Into<LengthScale>) -> Result<Self, Error> {
-        Self::with_profile(HalfIntegerMatern::new(nu)?, length_scale)
-    }
-}
 
 impl RationalQuadratic {
     /// The kernel with mixture parameter `alpha` > 0; α → ∞ is the Gaussian.
@@ -230,102 +193,6 @@ impl Profile for ExponentialProfile {
     }
     fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         Some(("exponential", vec![]))
-    }
-}
-
-impl HalfIntegerMatern {
-    /// Past this the polynomial's coefficients leave the range where doubles help.
-    const LARGEST: f64 = 20.5;
-
-    /// The profile of smoothness `nu` ∈ {½, 3/2, …, 41/2}.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for another `nu`.
-    pub fn new(nu: f64) -> Result<Self, Error> {
-        let p = nu - 0.5;
-        if !(p >= 0.0 && p.fract() == 0.0 && nu <= Self::LARGEST) {
-            return Err(Error::Parameter {
-                name: "nu".into(),
-                value: nu,
-                expected: "0.5, 1.5, 2.5, …, 20.5",
-            });
-        }
-        let value = Self::polynomial(p as usize);
-        let slope = match p as usize {
-            0 => Vec::new(),
-            p => Self::polynomial(p - 1).into_iter().map(|c| -c * nu / (2.0 * (nu - 1.0))).collect(),
-        };
-        let curvature = match p as usize {
-            0 | 1 => Vec::new(),
-            p => {
-                let scale = nu * nu / (4.0 * (nu - 1.0) * (nu - 2.0));
-                Self::polynomial(p - 2).into_iter().map(|c| c * scale).collect()
-            }
-        };
-        Ok(Self { nu, value, slope, curvature })
-    }
-
-    /// The smoothness ν.
-    pub fn nu(&self) -> f64 {
-        self.nu
-    }
-
-    /// Coefficient of zʲ: p!/(2p)! · (2p−j)!/((p−j)! j!) · 2ʲ, by the ratio of neighbours.
-    fn polynomial(p: usize) -> Vec<f64> {
-        let mut c = vec![1.0];
-        for j in 0..p {
-            let ratio = 2.0 * (p - j) as f64 / ((2 * p - j) as f64 * (j + 1) as f64);
-            c.push(c[j] * ratio);
-        }
-        c
-    }
-
-    #[inline(always)]
-    fn z<V: Vector>(&self, s: V) -> V {
-        let z = (s * V::splat(2.0 * self.nu)).sqrt();
-        // e^(−z) is 0 from here on, and must stay so when the polynomial is infinite.
-        let far = V::splat(1000.0);
-        far.select_lt(z, far, z)
-    }
-
-    #[inline(always)]
-    fn horner<V: Vector>(c: &[f64], z: V) -> V {
-        let mut sum = V::splat(0.0);
-        for &c in c.iter().rev() {
-            sum = sum.mul_add(z, V::splat(c));
-        }
-        sum
-    }
-}
-
-impl Profile for HalfIntegerMatern {
-    #[inline(always)]
-    fn value<V: Vector>(&self, s: V) -> V {
-        let z = self.z(s);
-        (-z).exp() * Self::horner(&self.value, z)
-    }
-    #[inline(always)]
-    fn slope<V: Vector>(&self, s: V) -> V {
-        let z = self.z(s);
-        if self.slope.is_empty() {
-            let zero = V::splat(0.0);
-            return zero.select_lt(z, (-z).exp() * V::splat(-0.5) / z, zero * z);
-        }
-        (-z).exp() * Self::horner(&self.slope, z)
-    }
-    #[inline(always)]
-    fn curvature<V: Vector>(&self, s: V) -> V {
-        let (z, zero, decay) = (self.z(s), V::splat(0.0), (-self.z(s)).exp());
-        let value = match self.value.len() {
-            // ν = ½, with s = z².
-            1 => decay * (V::splat(1.0) + z) / (V::splat(4.0) * z * z * z),
-            2 => decay * V::splat(2.25) / z,
-            _ => return decay * Self::horner(&self.curvature, z),
-        };
-        zero.select_lt(z, value, zero * z)
-    }
-    fn text(&self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
-        Some(("matern", vec![("nu", self.nu.into())]))
     }
 }
 

@@ -1,16 +1,23 @@
 //! Radial kernels: k(x, y) = φ(s) of the squared scaled distance s = Σ ((xᵢ − yᵢ) / ℓᵢ)².
 
+mod conditional;
 mod families;
+mod matern;
 
 use std::ops::Range;
 
 use nalgebra::DMatrixView;
 
-pub use families::{
-    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, HalfIntegerMatern,
-    InverseMultiquadric, InverseMultiquadricProfile, Matern, Multiquadric, MultiquadricProfile,
-    PoweredExponential, RationalQuadratic, RationalQuadraticProfile, Rbf,
+pub use conditional::{
+    LogDistance, LogProfile, Polyharmonic, PolyharmonicProfile, PowerDistance, PowerProfile,
 };
+pub use families::{
+    Cauchy, CauchyProfile, Exponential, ExponentialProfile, GammaExponential, Gaussian, InverseMultiquadric,
+    InverseMultiquadricProfile, Multiquadric, MultiquadricProfile, PoweredExponential, RationalQuadratic,
+    RationalQuadraticProfile, Rbf,
+};
+
+pub use matern::{Matern, MaternProfile};
 
 use crate::{
     Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Profile,
@@ -53,7 +60,10 @@ impl<F: Profile> Describe for Radial<F> {
     fn params(&self) -> Vec<Param> {
         let mut params = self.profile.params();
         if F::SCALED {
-            params.extend(self.length_scale.params());
+            params.extend(self.length_scale.params().into_iter().map(|mut param| {
+                param.name = param.name.replacen("length_scale", F::SCALE, 1);
+                param
+            }));
         }
         params
     }
@@ -75,10 +85,15 @@ impl<F: Profile> Describe for Radial<F> {
         self.profile.definiteness()
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        let radius = self.profile.support()?.sqrt();
+        Some(self.length_scale.scaled(radius))
+    }
+
     fn expression(&self) -> Option<Expr> {
         let (name, mut arguments) = self.profile.text()?;
         if F::SCALED {
-            arguments.push(("length_scale", self.length_scale.argument()));
+            arguments.push((F::SCALE, self.length_scale.argument()));
         }
         Some(Expr::call(name, arguments))
     }
@@ -129,6 +144,7 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
+        self.profile.check_dim(xs.dim())?;
         self.length_scale.check(xs.dim())
     }
 }
