@@ -128,30 +128,29 @@ proptest! {
     }
 }
 
-/// Mean MMD over seeds at or below goodpoints' measured mean (kt_quality.json), three standard errors of both allowed.
+/// Mean MMD over seeds against goodpoints' distribution, three standard errors of both allowed.
 #[test]
 fn quality_of_kernel_thinning() {
-    for (d, n, kt, kt_std, compressed, compressed_std) in [
-        (2, 1024, 0.006_864_1, 0.001_285_6, 0.010_952_4, 0.001_935_1),
-        (10, 1024, 0.029, 0.003, 0.035, 0.004),
-    ] {
-        let kernel = Rbf::new((2.0 * d as f64).sqrt()).unwrap();
-        let (mut thin, mut press, mut iid) = (Vec::new(), Vec::new(), Vec::new());
-        for seed in 0..20 {
-            let xs = normal(n, d, 1000 + seed);
-            let mmd = |c: &[usize]| mmd2_to_input(&kernel, &xs, c).unwrap().sqrt();
-            thin.push(mmd(&KernelThinning::new(kernel.clone()).seed(seed).thin(&xs, 5).unwrap()));
-            press.push(mmd(&Compress::new(kernel.clone()).oversampling(2).seed(seed).thin(&xs).unwrap()));
-            iid.push(mmd(&standard_thinning(n, 32).unwrap()));
-        }
-        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        let slack = |std: f64| 3.0 * std * (2.0 / 20.0_f64).sqrt();
-        if d == 2 {
-            assert!(mean(&thin) <= kt + slack(kt_std), "{} {kt}", mean(&thin));
-            assert!(mean(&press) <= compressed + slack(compressed_std), "{} {compressed}", mean(&press));
-        }
-        assert!(mean(&thin) < 0.5 * mean(&iid), "{} {}", mean(&thin), mean(&iid));
+    let (d, n) = (2, 1024);
+    let kernel = Rbf::new((2.0 * d as f64).sqrt()).unwrap();
+    let (mut once, mut fixed, mut press, mut iid) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for seed in 0..20 {
+        let xs = normal(n, d, 1000 + seed);
+        let mmd = |c: &[usize]| mmd2_to_input(&kernel, &xs, c).unwrap().sqrt();
+        let thinning = KernelThinning::new(kernel.clone()).seed(seed);
+        once.push(mmd(&thinning.thin(&xs, 5).unwrap()));
+        fixed.push(mmd(&thinning.passes(usize::MAX).thin(&xs, 5).unwrap()));
+        press.push(mmd(&Compress::new(kernel.clone()).oversampling(2).seed(seed).thin(&xs).unwrap()));
+        iid.push(mmd(&standard_thinning(n, 32).unwrap()));
     }
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    // One pass of swaps, as goodpoints makes: 0.0096 ± 0.0019 over 12 seeds of goodpoints 0.6.3 on such data (kt.thin_K, unique).
+    let slack = |std: f64, reps: f64| 3.0 * std * (1.0 / 20.0 + 1.0 / reps).sqrt();
+    assert!(mean(&once) <= 0.0096 + slack(0.0019, 12.0), "{}", mean(&once));
+    // Swaps to the fixed point reach the lower figure of kt_quality.json.
+    assert!(mean(&fixed) <= 0.006_864_1 + slack(0.001_285_6, 20.0), "{}", mean(&fixed));
+    assert!(mean(&press) <= 0.010_952_4 + slack(0.001_935_1, 20.0), "{}", mean(&press));
+    assert!(mean(&once) < 0.15 * mean(&iid), "{} {}", mean(&once), mean(&iid));
 }
 
 /// log MMD to the input against log n: about −½ for the √n points of kernel thinning, −¼ for as many at random.

@@ -37,7 +37,7 @@ pub enum ClusterWeight {
     SquaredDistance,
     /// Distances.
     Distance,
-    /// Points.
+    /// Points, selected ones too.
     Count,
 }
 
@@ -346,7 +346,7 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
                 }
                 BatchMethod::LargestCluster(weight) => {
                     let mut weights = vec![0.0; self.out.len() + before.len()];
-                    for i in (0..n).filter(|&i| !self.taken[i]) {
+                    for i in 0..n {
                         weights[center[i]] += match weight {
                             ClusterWeight::SquaredDistance => far[i],
                             ClusterWeight::Distance => far[i].sqrt(),

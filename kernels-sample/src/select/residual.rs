@@ -2,7 +2,10 @@
 
 use kernels_core::{Kernel, Points};
 
-use crate::{Error, access};
+use crate::{Error, access, parallel};
+
+/// Entries of a row that one task updates.
+const PIECE: usize = 2048;
 
 /// The covariance C = s² K − Σ ± uᵤuᵤᵀ over pool and further points, by its rows: O(n) memory a conditioning, the n × n matrix
 /// is never stored.
@@ -72,12 +75,14 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
         if self.scale2 != 1.0 {
             out.iter_mut().for_each(|v| *v *= self.scale2);
         }
-        for (u, sign) in &self.updates {
-            let factor = sign * u[i];
-            if factor != 0.0 {
-                out.iter_mut().zip(u).for_each(|(v, u)| *v += factor * u);
+        // Piece by piece, so that a piece stays in cache while the vectors stream by.
+        parallel::for_pieces(out, PIECE, |piece, out| {
+            let start = piece * PIECE;
+            for (u, sign) in &self.updates {
+                let factor = sign * u[i];
+                out.iter_mut().zip(&u[start..]).for_each(|(v, u)| *v += factor * u);
             }
-        }
+        });
     }
 
     /// Conditions on a noisy observation of point i: C ← C − cᵢcᵢᵀ/(Cᵢᵢ + noise); the vector u with C ← C − uuᵀ. `None`, and no

@@ -67,8 +67,8 @@ fn determinantal() {
         let (mean, variance) = dpp.size_moments();
         close("size", mean, number(&case["expected_size"]), 1e-10, 0.0);
         close("size", variance, number(&case["var_size"]), 1e-10, 0.0);
-        let phi = rows(&case["Phi"]);
-        let phi = if phi.len() == l.nrows() { phi } else { Rows::new(&matrix(&case["Phi"]).transpose()) };
+        // Items are columns of Φ.
+        let phi = Rows::new(&matrix(&case["Phi"]).transpose());
         let map = indices(&case["greedy_map"]);
         let (got, gains) = greedy_map(&Linear::new(0.0).unwrap(), &phi, map.len()).unwrap();
         assert_eq!(got, map, "{}", case["name"]);
