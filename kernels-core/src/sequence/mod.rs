@@ -1,4 +1,5 @@
 //! Kernels on sequences: paths in ℝᵈ and strings of symbols.
+#![allow(clippy::needless_range_loop, reason = "lanes, levels and cells are counted")]
 
 mod adjoint;
 mod alignment;
