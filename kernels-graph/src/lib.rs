@@ -1,4 +1,32 @@
-//! placeholder
+//! Kernels on the nodes of graphs and between graphs, and unbiased random-walk features of them.
+//!
+//! **Graphs** are sparse adjacency matrices ([`Graph`], [`GraphBuilder`]), read and written in six formats ([`EdgeList`], [`read_matrix_market`],
+//! [`read_graphml`], [`read_metis`], [`read_tu`], [`Mesh`]) or made of near points ([`nearest_graph`]).
+//!
+//! **Kernels on nodes** ([`NodeKernel`]: diffusion, regularised Laplacian, Matérn, PageRank, …) come in three forms: an exact matrix
+//! ([`NodeKernel::on`], a [`kernels_core::Kernel`] on [`Nodes`]), an operator that is never stored ([`NodeKernel::operator`]), and sparse features by random
+//! walks whose cost is linear in the graph ([`NodeKernel::walks`], [`RandomWalks`], [`WalkFeatures`]).
+//!
+//! **Kernels between graphs** ([`WeisfeilerLehman`], [`ShortestPath`], [`WalkSeries`], [`Graphlets`], [`Propagation`], [`Wasserstein`], …) are kernels
+//! on a [`GraphSet`]; most have explicit sparse features ([`explicit_features`]).
+//!
+//! **Learning**: online labels at a cost that does not depend on the graph's size ([`OnlineLabels`], [`Pusher`]), [`SpectralClustering`],
+//! [`FisherLayer`], [`graph_ode`], [`mesh_normals_regression`], [`relative_positions`].
+//!
+//! ```
+//! use kernels_core::gram;
+//! use kernels_graph::{Graph, NodeKernel, Nodes, RandomWalks};
+//!
+//! let ring = Graph::undirected(40, (0..40).map(|i| (i, (i + 1) % 40, 1.0)))?;
+//! let heat = NodeKernel::diffusion(3.0);
+//! let exact = gram(&heat.on(&ring)?, &Nodes::all(40))?;
+//! let walks = RandomWalks::new(200, 0.2).seed(7).features(&heat.walks(&ring)?)?;
+//! assert!((walks.estimate(0, 5) - exact[(0, 5)]).abs() < 0.02);
+//! # Ok::<(), kernels_graph::Error>(())
+//! ```
+//!
+//! Isolated nodes, self-loops, several components, directions and empty graphs are legal; what a kernel does with them is said where it is
+//! described. Same seed, same bits, for any number of threads.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builders;

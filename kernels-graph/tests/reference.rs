@@ -3,6 +3,8 @@
 
 #[path = "reference/between.rs"]
 mod between;
+#[path = "reference/learning.rs"]
+mod learning;
 #[path = "reference/nodes.rs"]
 mod nodes;
 #[path = "reference/random.rs"]

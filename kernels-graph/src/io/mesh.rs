@@ -204,7 +204,7 @@ fn point(line: usize, fields: &[&str]) -> Result<[f64; 3], Error> {
     if fields.len() < 3 {
         return Err(wrong(line, format!("three coordinates expected, found {}", fields.len())));
     }
-    let mut out = [0.0; 3];
+    let mut out = [0.0f64; 3];
     for (out, text) in out.iter_mut().zip(fields) {
         *out = parse(line, "a coordinate", text)?;
         if !out.is_finite() {

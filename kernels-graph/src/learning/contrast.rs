@@ -71,7 +71,7 @@ pub fn info_nce(z: &DMatrix<f64>, similarity: &Graph, kernel: &KernelMixture) ->
     let total: f64 = similarity.edge_list().filter(|(u, v, _)| u != v).map(|(_, _, w)| if similarity.is_directed() { w } else { 2.0 * w }).sum();
     positive("weight of the similarity graph", total)?;
     let (mut loss, mut gradient) = (0.0, DMatrix::zeros(n, d));
-    let mut push = |i: usize, j: usize, factor: f64, gradient: &mut DMatrix<f64>| {
+    let push = |i: usize, j: usize, factor: f64, gradient: &mut DMatrix<f64>| {
         for c in 0..d {
             let step = factor * 2.0 * (z[(i, c)] - z[(j, c)]);
             gradient[(i, c)] += step;
