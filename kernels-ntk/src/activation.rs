@@ -418,11 +418,9 @@ impl Activation {
                 crate::error::within("gamma", *gamma, *gamma >= 0.0, "a finite number, 0 or above")
                     .map(|_| ())
             }
-            Self::Rectified { power } if *power > 30 => Err(Error::Value {
-                name: "power",
-                value: f64::from(*power),
-                expected: "at most 30",
-            }),
+            Self::Rectified { power } if *power > 30 => {
+                Err(Error::Value { name: "power", value: f64::from(*power), expected: "at most 30" })
+            }
             Self::Polynomial(c) | Self::Hermite(c) => {
                 if c.is_empty() || c.len() > 200 {
                     return Err(Error::Value {

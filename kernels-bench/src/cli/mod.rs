@@ -4,6 +4,7 @@ mod evaluate;
 mod fit;
 mod gram;
 mod list;
+mod ntk;
 mod predict;
 mod tune;
 
@@ -87,6 +88,8 @@ enum Command {
     Gram(gram::Gram),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
+    /// Infinitely wide networks: signal propagation, predictions.
+    Ntk(ntk::Ntk),
     /// Measure speed, alone or beside other libraries.
     Bench(crate::peers::Bench),
     /// Print a completion script for a shell.
@@ -132,6 +135,7 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Evaluate(command) => command.run(&run),
         Command::Gram(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
+        Command::Ntk(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
         Command::Completions { shell } => {

@@ -3,6 +3,7 @@
 mod foundation;
 mod group;
 mod machine;
+mod ntk;
 pub(crate) mod side;
 mod statistics;
 

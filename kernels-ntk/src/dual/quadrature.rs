@@ -174,7 +174,8 @@ fn for_nodes(ends: &[f64], mut f: impl FnMut(f64, f64)) {
 
 /// The dual by two nested rules; the larger variance is outside, so that swapping the pair changes no bit.
 pub(super) fn dual(activation: &Activation, c: &Covariance) -> Dual {
-    let (outer, inner) = if c.q11 >= c.q22 { (c.q11.sqrt(), c.q22.sqrt()) } else { (c.q22.sqrt(), c.q11.sqrt()) };
+    let (outer, inner) =
+        if c.q11 >= c.q22 { (c.q11.sqrt(), c.q22.sqrt()) } else { (c.q22.sqrt(), c.q11.sqrt()) };
     let product = outer * inner;
     let (rho, turn) = if product > 0.0 {
         let turn = (c.gap.max(0.0) / product).sqrt() * (c.cogap.max(0.0) / product).sqrt();

@@ -71,7 +71,14 @@ impl Pairs<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step<'a> {
     /// q ← scale q + bias; tangent ← own q' · `fresh` + scale · tangent, or with `old` the previous q.
-    Affine { scale: f64, bias: f64, tangent: Tangent, before: &'a [f64], after: &'a [f64], column: (f64, f64) },
+    Affine {
+        scale: f64,
+        bias: f64,
+        tangent: Tangent,
+        before: &'a [f64],
+        after: &'a [f64],
+        column: (f64, f64),
+    },
     /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before.
     Rectified { a: f64, b: f64, roots: &'a [f64], column: f64 },
     /// a erf(bz) without its offset; variances before.
@@ -200,8 +207,7 @@ fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 let mean = 0.5 * (first + second);
                 let spread = delta / (first.sqrt() + second.sqrt()).max(f64::MIN_POSITIVE);
                 let own = 0.5 * spread * spread;
-                let numerator =
-                    4.0 * determinant / (n1 * n2) + tan * tan / (2.0 * secant * (secant + 1.0));
+                let numerator = 4.0 * determinant / (n1 * n2) + tan * tan / (2.0 * secant * (secant + 1.0));
                 // sin((α+β)/2 − γ) sin((α+β)/2 + γ) = numerator: the smaller factor from the larger one.
                 let (minus, plus) = (mean - value, mean + value);
                 let lower = small_factor::<FUSED>(minus, plus, numerator);
@@ -352,8 +358,7 @@ fn sum<const FUSED: bool>(series: Mehler<'_>, rho: &[f64], value: &mut [f64], sl
             for i in start..rows {
                 let (mut v, mut s, r) = (0.0_f64, 0.0_f64, rho[i]);
                 for j in (0..terms).rev() {
-                    let (pv, ps) =
-                        (values[j * rows + i] * column.0[j], slopes[j * rows + i] * column.1[j]);
+                    let (pv, ps) = (values[j * rows + i] * column.0[j], slopes[j * rows + i] * column.1[j]);
                     v = if FUSED { v.mul_add(r, pv) } else { v * r + pv };
                     s = if FUSED { s.mul_add(r, ps) } else { s * r + ps };
                 }

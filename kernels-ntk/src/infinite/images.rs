@@ -28,13 +28,7 @@ impl<T: Real> Images<T> {
     ///
     /// # Errors
     /// [`Error::Shape`] when `data` does not hold as many values.
-    pub fn new(
-        data: Vec<T>,
-        n: usize,
-        height: usize,
-        width: usize,
-        channels: usize,
-    ) -> Result<Self, Error> {
+    pub fn new(data: Vec<T>, n: usize, height: usize, width: usize, channels: usize) -> Result<Self, Error> {
         let expected = n.saturating_mul(height).saturating_mul(width).saturating_mul(channels);
         if data.len() != expected {
             return Err(Error::Shape {
@@ -93,11 +87,9 @@ impl<T: Real> Points for Images<T> {
         let size = self.size().max(1);
         match self.data.iter().position(|v| !v.to_f64().is_finite()) {
             None => Ok(()),
-            Some(k) => Err(Error::NotFinite {
-                row: k / size,
-                column: k % size,
-                value: self.data[k].to_f64(),
-            }),
+            Some(k) => {
+                Err(Error::NotFinite { row: k / size, column: k % size, value: self.data[k].to_f64() })
+            }
         }
     }
 

@@ -56,7 +56,12 @@ impl Own {
 
     fn layer(&mut self, layer: &Layer, records: &mut Vec<Record>) {
         let slot = records.len();
-        records.push(Record { before: self.q.clone(), after: Vec::new(), series: Vec::new(), width: self.width });
+        records.push(Record {
+            before: self.q.clone(),
+            after: Vec::new(),
+            series: Vec::new(),
+            width: self.width,
+        });
         match layer {
             Layer::Dense(w) => {
                 self.affine(w.w2(), w.b2(), tangent(w, self.width));
@@ -155,10 +160,9 @@ pub(super) fn join(layer: &Layer, parts: impl Iterator<Item = (f64, f64, f64)>) 
 pub(super) fn tangent(w: &Weights, fan_in: usize) -> Tangent {
     match w.parameterization {
         Parameterization::Ntk => Tangent::Fresh,
-        Parameterization::Standard => Tangent::Old {
-            factor: fan_in as f64,
-            constant: if w.b_std.is_some() { 1.0 } else { 0.0 },
-        },
+        Parameterization::Standard => {
+            Tangent::Old { factor: fan_in as f64, constant: if w.b_std.is_some() { 1.0 } else { 0.0 } }
+        }
     }
 }
 
@@ -249,12 +253,7 @@ impl Strip {
     }
 
     /// Takes the pairs through the layers.
-    pub(super) fn chain<'r>(
-        &mut self,
-        layers: &[Layer],
-        records: &mut std::slice::Iter<'r, Record>,
-        at: At,
-    ) {
+    pub(super) fn chain<'r>(&mut self, layers: &[Layer], records: &mut std::slice::Iter<'r, Record>, at: At) {
         for layer in layers {
             let Some(record) = records.next() else { return };
             self.layer(layer, record, records, at);
@@ -273,8 +272,10 @@ impl Strip {
             Layer::Scale(c) => self.affine(c * c, 0.0, Tangent::None, record, at),
             Layer::Activation(phi) => self.activation(phi, record, at),
             Layer::LayerNorm { eps, .. } => self.layer_norm(*eps, record, at),
-            // Different occurrences are dropped independently: only variances change.
-            Layer::Dropout { .. } => self.gaps(record, at),
+            // Different occurrences are dropped independently: only variances change, also beside an equal point.
+            Layer::Dropout { .. } => {
+                self.gaps_of_variances(&record.after[..self.rows], &record.after[at.column..])
+            }
             Layer::Sum(branches) | Layer::Concat(branches) | Layer::Product(branches) => {
                 let mut ends = Vec::with_capacity(branches.len());
                 for branch in branches {
@@ -293,21 +294,15 @@ impl Strip {
         for j in 0..self.columns() {
             let k = at.column + j;
             let column = (record.before[k], record.after[k]);
-            let step = Step::Affine {
-                scale,
-                bias,
-                tangent,
-                before: &record.before,
-                after: &record.after,
-                column,
-            };
+            let step =
+                Step::Affine { scale, bias, tangent, before: &record.before, after: &record.after, column };
             angles::run(step, &mut self.column(j));
         }
     }
 
     /// Gaps of covariances that are all there is.
     pub(super) fn gaps_of_variances(&mut self, left: &[f64], right: &[f64]) {
-        for (j, &q22) in right.iter().enumerate() {
+        for (j, &q22) in right.iter().enumerate().take(self.columns()) {
             for (i, &q11) in left.iter().enumerate() {
                 let e = j * self.rows + i;
                 let c = Covariance::new(q11, self.q[e], q22);
@@ -333,7 +328,8 @@ impl Strip {
                 let bare: Vec<f64> = record.after.iter().map(|q| (q - offset).max(0.0)).collect();
                 for j in 0..self.columns() {
                     let k = at.column + j;
-                    let step = Step::Erf { a: *a, b: *b, variances: &record.before, column: record.before[k] };
+                    let step =
+                        Step::Erf { a: *a, b: *b, variances: &record.before, column: record.before[k] };
                     angles::run(step, &mut self.column(j));
                     if offset > 0.0 {
                         let step = Step::Affine {

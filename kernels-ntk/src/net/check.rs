@@ -26,7 +26,8 @@ struct State {
 }
 
 pub(super) fn check(layers: &[Layer]) -> Result<Requirements, Error> {
-    let mut checker = Checker { position: 0, requirements: Requirements { spatial: false, all_pairs: false } };
+    let mut checker =
+        Checker { position: 0, requirements: Requirements { spatial: false, all_pairs: false } };
     let state = State { normal: false, pooled: false, input: true };
     let end = checker.chain(layers, state)?;
     if checker.requirements.spatial && !end.pooled {

@@ -57,7 +57,8 @@ fn any_activation_by_quadrature() {
         let phi = activation(name, &Value::Null);
         // ReLU has a closed form; as a custom function it goes through the rule.
         let phi = if name == "relu" {
-            Activation::custom(|z| z.max(0.0), |z| f64::from(u8::from(z > 0.0)), &[0.0], f64::INFINITY).unwrap()
+            Activation::custom(|z| z.max(0.0), |z| f64::from(u8::from(z > 0.0)), &[0.0], f64::INFINITY)
+                .unwrap()
         } else {
             phi
         };
