@@ -4,5 +4,11 @@ mod support;
 
 #[path = "reference_cases/duals.rs"]
 mod duals;
+#[path = "reference_cases/empirical.rs"]
+mod empirical;
+#[path = "reference_cases/learning.rs"]
+mod learning;
 #[path = "reference_cases/networks.rs"]
 mod networks;
+#[path = "reference_cases/theory.rs"]
+mod theory;

@@ -8,6 +8,7 @@ mod fit;
 mod gram;
 mod list;
 mod modes;
+mod ntk;
 mod predict;
 mod select;
 mod test;
@@ -111,6 +112,8 @@ enum Command {
     Align(align::Align),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
+    /// Infinitely wide networks: signal propagation, predictions.
+    Ntk(ntk::Ntk),
     /// Measure speed, alone or beside other libraries.
     Bench(crate::peers::Bench),
     /// Print a completion script for a shell.
@@ -164,6 +167,7 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Features(command) => command.run(&run),
         Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
+        Command::Ntk(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
         Command::Completions { shell } => {

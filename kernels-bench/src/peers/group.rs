@@ -57,9 +57,10 @@ impl Bound {
 pub(crate) fn all(quick: bool) -> Vec<Group> {
     vec![
         super::foundation::group(quick),
-        super::sequences::group(quick),
-        super::sample::group(quick),
         super::features::group(quick),
+        super::sequences::group(quick),
+        super::ntk::group(quick),
+        super::sample::group(quick),
     ]
 }
 

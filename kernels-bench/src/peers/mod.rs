@@ -6,6 +6,7 @@ mod group;
 mod machine;
 mod sample;
 mod sequences;
+mod ntk;
 pub(crate) mod side;
 mod statistics;
 

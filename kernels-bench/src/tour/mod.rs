@@ -1,5 +1,6 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
+mod networks;
 mod pictures;
 mod sampling;
 mod series;
@@ -229,7 +230,10 @@ impl Tour {
             comparisons.push(compare(data, &kernels, run)?);
         }
         drop(bar);
+        let sets: Vec<&Dataset> = comparisons.iter().map(|c| &c.data).collect();
+        let networks = networks::rows(&sets, run)?;
         let text = comparisons.iter().map(table_text).collect::<Vec<_>>().join("\n");
+        let text = format!("{text}\n{}", networks::text(&networks));
         let page = self.page(&comparisons)?;
         let mut output = output;
         output.write(page.html().as_bytes())?;

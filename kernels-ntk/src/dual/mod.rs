@@ -96,6 +96,12 @@ impl Activation {
 
     /// The dual of a checked activation.
     pub(crate) fn dual_at(&self, c: &Covariance) -> Dual {
-        closed::dual(self, c).unwrap_or_else(|| quadrature::dual(self, c))
+        // The larger variance first: a swapped pair gives the same bits.
+        let ordered = if c.q11 < c.q22 {
+            Covariance { q11: c.q22, q22: c.q11, difference: -c.difference, ..*c }
+        } else {
+            *c
+        };
+        closed::dual(self, &ordered).unwrap_or_else(|| quadrature::dual(self, &ordered))
     }
 }

@@ -124,7 +124,8 @@ fn near<T: Real>(x: &[T], y: &[T], a: f64, b: f64) -> Near {
     let parallel = q >= 0.0;
     let (long, short) = if parallel { (ss, ee) } else { (ee, ss) };
     let mut rest = 0.0;
-    if long > 0.0 && short > 0.0 {
+    // On a line all points are parallel.
+    if long > 0.0 && short > 0.0 && x.len() > 1 {
         let along = es / long;
         for (x, y) in x.iter().zip(y) {
             let (x, y) = (x.to_f64(), y.to_f64());

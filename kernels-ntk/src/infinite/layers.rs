@@ -272,8 +272,10 @@ impl Strip {
             Layer::Scale(c) => self.affine(c * c, 0.0, Tangent::None, record, at),
             Layer::Activation(phi) => self.activation(phi, record, at),
             Layer::LayerNorm { eps, .. } => self.layer_norm(*eps, record, at),
-            // Different occurrences are dropped independently: only variances change.
-            Layer::Dropout { .. } => self.gaps(record, at),
+            // Different occurrences are dropped independently: only variances change, also beside an equal point.
+            Layer::Dropout { .. } => {
+                self.gaps_of_variances(&record.after[..self.rows], &record.after[at.column..])
+            }
             Layer::Sum(branches) | Layer::Concat(branches) | Layer::Product(branches) => {
                 let mut ends = Vec::with_capacity(branches.len());
                 for branch in branches {
@@ -300,7 +302,7 @@ impl Strip {
 
     /// Gaps of covariances that are all there is.
     pub(super) fn gaps_of_variances(&mut self, left: &[f64], right: &[f64]) {
-        for (j, &q22) in right.iter().enumerate() {
+        for (j, &q22) in right.iter().enumerate().take(self.columns()) {
             for (i, &q11) in left.iter().enumerate() {
                 let e = j * self.rows + i;
                 let c = Covariance::new(q11, self.q[e], q22);

@@ -5,6 +5,7 @@ mod images;
 mod kernel;
 mod layers;
 mod spatial;
+mod windows;
 
 pub use images::{Image, Images};
 pub use kernel::{Limit, NetworkKernel};

@@ -1,6 +1,8 @@
 //! Networks as lists of layers.
 
 mod check;
+#[cfg(feature = "serde")]
+mod json;
 mod node;
 mod text;
 

@@ -1,0 +1,82 @@
+//! The group `ntk`: kernels of wide networks beside neural-tangents.
+
+use std::path::Path;
+
+use kernels_core::{Rows, gram};
+use kernels_ntk::{Activation, Images, Limit, Mlp, Net, NetworkKernel, Parameterization};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde_json::{Value, json};
+
+use super::group::{Group, Job, Task, file, known};
+use crate::{
+    data::{read_rows, write_matrix},
+    error::Error,
+};
+
+/// The group's tasks, at full size or a tenth of it.
+pub(super) fn group(quick: bool) -> Group {
+    let task = |name, n: usize, dim, tolerance| {
+        let n = if quick { (n / 10).max(6) } else { n };
+        Task { name, peer: "neural-tangents", n, dim, tolerance }
+    };
+    Group {
+        name: "ntk",
+        requirements: include_str!("../../peers/ntk.txt"),
+        script: include_str!("../../peers/ntk.py"),
+        opt_in: true,
+        tasks: vec![
+            task("relu_ntk", 2_000, 784, 1e-7),
+            task("erf_ntk", 2_000, 784, 1e-9),
+            // Theirs is a rule of 25 points an axis.
+            task("tanh_ntk", 300, 784, 1e-3),
+            task("cnn_gap", 64, 8 * 8 * 3, 1e-7),
+            // Each side draws weights of its own.
+            task("empirical_mlp", 100, 784, f64::INFINITY),
+        ],
+        describe,
+        load,
+        bound: None,
+    }
+}
+
+fn describe(task: &Task, folder: &Path) -> Result<Value, Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let x: Vec<f64> = (0..task.n * task.dim).map(|_| StandardNormal.sample(&mut rng)).collect();
+    let path = folder.join(format!("{}_x.npy", task.name));
+    write_matrix(&path, &[task.n, task.dim], &x)?;
+    Ok(json!({"task": task.name, "n": task.n, "dim": task.dim, "side": 8, "x": path}))
+}
+
+fn load(task: &Value) -> Result<Job, Error> {
+    let failed = |error: kernels_ntk::Error| Error::Choice(error.to_string());
+    let name = task["task"].as_str().unwrap_or_default().to_owned();
+    let xs: Rows<f64> = read_rows(file(task, "x"))?;
+    let n = task["n"].as_u64().unwrap_or(0) as usize;
+    if name == "empirical_mlp" {
+        let widths = [xs.dim(), 512, 512, 10];
+        let net = Mlp::random(&widths, Activation::relu(), 1.4, Some(0.1), Parameterization::Ntk, 0)
+            .map_err(failed)?;
+        return Ok(Box::new(move || {
+            net.tangent_kernel(&xs, &xs).map_err(failed)?;
+            Ok(known(vec![0.0]))
+        }));
+    }
+    let check = |k: nalgebra::DMatrix<f64>| known(vec![k[(0, 1)], k[(5, 3)], k[(2, 2)], k.column(0).sum()]);
+    if name == "cnn_gap" {
+        let conv = "conv(filter=[3, 3], padding=SAME, w_std=1.4, b_std=0.1) > relu";
+        let text = format!("{conv} > {conv} > global_avg_pool > dense(w_std=1.4, b_std=0.1)");
+        let kernel = NetworkKernel::new(text.parse::<Net>().map_err(failed)?, Limit::Ntk);
+        let images = Images::new(xs.as_slice().to_vec(), n, 8, 8, 3)?;
+        return Ok(Box::new(move || Ok(check(gram(&kernel, &images)?))));
+    }
+    let activation = match name.as_str() {
+        "relu_ntk" => Activation::relu(),
+        "erf_ntk" => Activation::erf(),
+        _ => Activation::Tanh,
+    };
+    let net = Net::fully_connected(3, activation, 1.4, Some(0.1)).map_err(failed)?;
+    let kernel = NetworkKernel::ntk(net);
+    Ok(Box::new(move || Ok(check(gram(&kernel, &xs)?))))
+}

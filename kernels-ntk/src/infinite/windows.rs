@@ -1,0 +1,157 @@
+//! Filters and strides: which inputs an output sees.
+
+use super::spatial::Field;
+use crate::net::{Padding, Window};
+
+/// Which inputs an output along one axis sees.
+#[derive(Debug)]
+pub(super) struct Axis {
+    input: usize,
+    pub(super) output: usize,
+    /// For each output and tap the input, or nothing beyond the border.
+    sources: Vec<Option<usize>>,
+    taps: usize,
+}
+
+impl Axis {
+    fn new(input: usize, size: usize, stride: usize, padding: Padding) -> Self {
+        let output = match padding {
+            Padding::Same | Padding::Circular => input.div_ceil(stride),
+            Padding::Valid if input < size => 0,
+            Padding::Valid => (input - size) / stride + 1,
+        };
+        let total = match padding {
+            Padding::Valid => 0,
+            _ if output == 0 => 0,
+            _ => ((output - 1) * stride + size).saturating_sub(input),
+        };
+        let low = total / 2;
+        let source = |o: usize, t: usize| {
+            let place = (o * stride + t) as isize - low as isize;
+            match padding {
+                Padding::Circular => Some(place.rem_euclid(input.max(1) as isize) as usize),
+                _ => usize::try_from(place).ok().filter(|&p| p < input),
+            }
+        };
+        let sources = (0..output * size).map(|e| source(e / size, e % size)).collect();
+        Self { input, output, sources, taps: size }
+    }
+
+    /// The transposed map: input i reaches output o through tap t when i · stride = o − low + t.
+    fn transposed(input: usize, size: usize, stride: usize, padding: Padding) -> Self {
+        let (output, low) = match padding {
+            Padding::Valid => {
+                (if input == 0 { 0 } else { input * stride + size.saturating_sub(stride) }, size - 1)
+            }
+            _ => {
+                let low = if stride > size - 1 { size - 1 } else { (size + stride - 2).div_ceil(2) };
+                (input * stride, low)
+            }
+        };
+        let source = |o: usize, t: usize| {
+            let place = (o + t) as isize - low as isize;
+            let reach = (input * stride) as isize;
+            if padding == Padding::Circular {
+                let place = place.rem_euclid(reach.max(1));
+                return (place % stride as isize == 0).then_some((place / stride as isize) as usize);
+            }
+            (place >= 0 && place < reach && place % stride as isize == 0)
+                .then_some((place / stride as isize) as usize)
+        };
+        let sources = (0..output * size).map(|e| source(e / size, e % size)).collect();
+        Self { input, output, sources, taps: size }
+    }
+
+    pub(super) fn inputs(&self, o: usize) -> &[Option<usize>] {
+        &self.sources[o * self.taps..(o + 1) * self.taps]
+    }
+}
+
+/// Windows of one axis act on the width, or on the height of what is one place wide.
+pub(super) fn axes(field: &Field, window: &Window) -> [Axis; 2] {
+    let axis = |input, k: usize| Axis::new(input, window.size[k], window.stride[k], window.padding);
+    if window.size.len() == 1 {
+        [Axis::new(field.height, 1, 1, Padding::Valid), axis(field.width, 0)]
+    } else {
+        [axis(field.height, 0), axis(field.width, 1)]
+    }
+}
+
+/// The taps of a convolution along both axes.
+pub(super) struct Taps {
+    pub(super) rows: Axis,
+    pub(super) columns: Axis,
+}
+
+impl Taps {
+    pub(super) fn new(field: &Field, window: &Window, transposed: bool) -> Self {
+        if !transposed {
+            let [rows, columns] = axes(field, window);
+            return Self { rows, columns };
+        }
+        let axis =
+            |input, k: usize| Axis::transposed(input, window.size[k], window.stride[k], window.padding);
+        if window.size.len() == 1 {
+            Self { rows: Axis::new(field.height, 1, 1, Padding::Valid), columns: axis(field.width, 0) }
+        } else {
+            Self { rows: axis(field.height, 0), columns: axis(field.width, 1) }
+        }
+    }
+
+    pub(super) fn apply(&self, field: &Field, m: &[f64]) -> Vec<f64> {
+        let scale = 1.0 / (self.rows.taps * self.columns.taps) as f64;
+        let (w, out_h, out_w) = (field.width, self.rows.output, self.columns.output);
+        if !field.full {
+            let mut out = vec![0.0; out_h * out_w];
+            for r in 0..out_h {
+                for i in self.rows.inputs(r).iter().flatten() {
+                    for c in 0..out_w {
+                        for j in self.columns.inputs(c).iter().flatten() {
+                            out[r * out_w + c] += m[i * w + j];
+                        }
+                    }
+                }
+            }
+            out.iter_mut().for_each(|v| *v *= scale);
+            return out;
+        }
+        let h = field.height;
+        // Along rows: (i, i′) moves, (j, j′) stays. Index ((i′ w + j′) h + i) w + j.
+        let mut half = vec![0.0; out_h * w * out_h * w];
+        for o2 in 0..out_h {
+            for o1 in 0..out_h {
+                for t in 0..self.rows.taps {
+                    let (Some(i2), Some(i1)) = (self.rows.inputs(o2)[t], self.rows.inputs(o1)[t]) else {
+                        continue;
+                    };
+                    for j2 in 0..w {
+                        let from = &m[((i2 * w + j2) * h + i1) * w..][..w];
+                        let to = &mut half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+            }
+        }
+        // Along columns: (j, j′) moves.
+        let mut out = vec![0.0; out_h * out_w * out_h * out_w];
+        for o2 in 0..out_h {
+            for c2 in 0..out_w {
+                for t in 0..self.columns.taps {
+                    let Some(j2) = self.columns.inputs(c2)[t] else { continue };
+                    for o1 in 0..out_h {
+                        let from = &half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        let to = &mut out[((o2 * out_w + c2) * out_h + o1) * out_w..][..out_w];
+                        for (c1, to) in to.iter_mut().enumerate() {
+                            if let Some(j1) = self.columns.sources[c1 * self.columns.taps + t] {
+                                *to += from[j1];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        debug_assert_eq!(self.columns.input, w);
+        out.iter_mut().for_each(|v| *v *= scale);
+        out
+    }
+}
