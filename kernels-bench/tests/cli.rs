@@ -546,11 +546,13 @@ fn samples() {
     assert_eq!(modes["modes"].as_array().unwrap().len(), 2);
     assert!(npy(at.join("labels.npy")).chunks(2).all(|l| l[0] != l[1]));
 
-    for method in ["lcmd", "maxdet", "maxdist", "bait", "frank-wolfe", "kmeans", "dpp", "facility", "random"] {
+    for method in ["lcmd", "maxdet", "maxdist", "bait", "frank-wolfe", "kmeans", "dpp", "facility", "random"]
+    {
         let chosen = json(at, &["select", "--x", "p.csv", "--size", "5", "--method", method]);
         assert_eq!(chosen["size"], 5, "{method}");
     }
-    let near = json(at, &["select", "--x", "p.csv", "--targets", "q.csv", "--size", "3", "--method", "targets"]);
+    let near =
+        json(at, &["select", "--x", "p.csv", "--targets", "q.csv", "--size", "3", "--method", "targets"]);
     assert_eq!(near["indices"].as_array().unwrap().len(), 3);
 
     json(at, &["transform", "--x", "p.csv", "--out", "t.npy"]);

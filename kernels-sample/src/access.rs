@@ -24,7 +24,12 @@ pub(crate) fn check<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
 }
 
 /// Overwrites `out[j]` with the entry of points j and `i` of the Gram matrix of `xs`.
-pub(crate) fn row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(kernel: &K, xs: &P, i: usize, out: &mut [f64]) {
+pub(crate) fn row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    i: usize,
+    out: &mut [f64],
+) {
     parallel::for_pieces(out, PIECE, |piece, out| {
         let start = piece * PIECE;
         let end = start + out.len();

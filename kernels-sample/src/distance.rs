@@ -88,7 +88,11 @@ pub fn support_points(xs: &Rows<f64>, size: usize, iterations: usize, seed: u64)
                     sum.iter_mut().zip(x).zip(points.point(j)).for_each(|((s, x), y)| *s += scale * (x - y));
                 }
             }
-            if total > 0.0 && total.is_finite() { sum.iter().map(|s| s / total).collect() } else { x.to_vec() }
+            if total > 0.0 && total.is_finite() {
+                sum.iter().map(|s| s / total).collect()
+            } else {
+                x.to_vec()
+            }
         });
         points = Rows::from_row_major(moved.concat(), size, d)?;
     }

@@ -54,12 +54,7 @@ pub(crate) fn at_least(what: &'static str, needed: usize, given: usize) -> Resul
 }
 
 /// A parameter that must satisfy `ok`.
-pub(crate) fn parameter(
-    name: &str,
-    value: f64,
-    ok: bool,
-    expected: &'static str,
-) -> Result<f64, Error> {
+pub(crate) fn parameter(name: &str, value: f64, ok: bool, expected: &'static str) -> Result<f64, Error> {
     if ok {
         Ok(value)
     } else {
@@ -81,9 +76,7 @@ pub(crate) fn fraction(name: &str, value: f64) -> Result<f64, Error> {
 pub(crate) fn finite(what: &'static str, values: &[f64]) -> Result<(), Error> {
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
-        Some(index) => {
-            Err(Error::Value { what, index, value: values[index], expected: "a finite number" })
-        }
+        Some(index) => Err(Error::Value { what, index, value: values[index], expected: "a finite number" }),
     }
 }
 

@@ -14,7 +14,11 @@ pub(crate) fn map<R: Send>(count: usize, task: impl Fn(usize) -> R + Send + Sync
 }
 
 /// Calls `task` on consecutive pieces of `size` values (the last may be shorter), with the piece's number.
-pub(crate) fn for_pieces<T: Send>(values: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Send + Sync) {
+pub(crate) fn for_pieces<T: Send>(
+    values: &mut [T],
+    size: usize,
+    task: impl Fn(usize, &mut [T]) + Send + Sync,
+) {
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;

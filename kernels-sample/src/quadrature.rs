@@ -113,7 +113,8 @@ pub fn recombine(features: &DMatrix<f64>, weights: &[f64]) -> Result<(Vec<usize>
         // Blocks of the support, of which a null vector of (features, 1) sums empties at least one.
         let blocks = support.len().min(2 * (r + 1));
         let edge = |b: usize| b * support.len() / blocks;
-        let mass: Vec<f64> = (0..blocks).map(|b| support[edge(b)..edge(b + 1)].iter().map(|&i| w[i]).sum()).collect();
+        let mass: Vec<f64> =
+            (0..blocks).map(|b| support[edge(b)..edge(b + 1)].iter().map(|&i| w[i]).sum()).collect();
         let mut columns = DMatrix::zeros(r + 1, blocks);
         for b in 0..blocks {
             for &i in &support[edge(b)..edge(b + 1)] {

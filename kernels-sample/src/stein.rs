@@ -66,7 +66,9 @@ impl SteinKernel {
     pub fn inverse_multiquadric(preconditioner: Preconditioner, xs: &Rows<f64>) -> Result<Self, Error> {
         let metric = match preconditioner {
             Preconditioner::Identity => Metric::Scaled(1.0),
-            Preconditioner::Scale(l) => Metric::Scaled(1.0 / error::positive("scale of the preconditioner", l)?),
+            Preconditioner::Scale(l) => {
+                Metric::Scaled(1.0 / error::positive("scale of the preconditioner", l)?)
+            }
             Preconditioner::Median | Preconditioner::ScaledMedian => {
                 let count = xs.len().min(1000);
                 let spaced = |i: usize| {
@@ -146,7 +148,11 @@ impl Kernel<Rows<f64>> for SteinKernel {
         if dim == expected {
             Ok(())
         } else {
-            Err(kernels_core::Error::Shape { what: "values of a point with its score (2d)", expected, given: dim })
+            Err(kernels_core::Error::Shape {
+                what: "values of a point with its score (2d)",
+                expected,
+                given: dim,
+            })
         }
     }
 }
@@ -237,7 +243,8 @@ impl SteinThinning {
                 }
             }
         }
-        let places: Vec<f64> = values.chunks_exact((2 * d).max(1)).flat_map(|row| row[..d].to_vec()).collect();
+        let places: Vec<f64> =
+            values.chunks_exact((2 * d).max(1)).flat_map(|row| row[..d].to_vec()).collect();
         let places = Rows::from_row_major(places, n, d)?;
         let kernel = SteinKernel::inverse_multiquadric(self.preconditioner, &places)?;
         Ok((kernel, Rows::from_row_major(values, n, 2 * d)?))
@@ -277,7 +284,12 @@ impl SteinThinning {
 }
 
 /// Greedy minimisation of Σᵢⱼ k(xᵢ, xⱼ) exp(lᵢ + lⱼ) over the picked.
-fn greedy(kernel: &SteinKernel, points: &Rows<f64>, log_ratio: &[f64], size: usize) -> Result<Vec<usize>, Error> {
+fn greedy(
+    kernel: &SteinKernel,
+    points: &Rows<f64>,
+    log_ratio: &[f64],
+    size: usize,
+) -> Result<Vec<usize>, Error> {
     let n = points.len();
     let mut objective = kernels_core::diagonal(kernel, points)?;
     objective.iter_mut().zip(log_ratio).for_each(|(o, l)| *o *= (2.0 * l).exp());

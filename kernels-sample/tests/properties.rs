@@ -2,10 +2,11 @@
 
 use kernels_core::{Describe, Exponential, Kernel, Linear, Points, Rbf, Rows};
 use kernels_sample::{
-    AggregatedTest, Bandwidth, BatchMethod, BatchSelection, Boundary, ClusterWeight, Compress, CompressedTest,
-    DensityKernel, Dpp, Error, FlatMeanShift, Grid, IntegralMethod, Kde, KernelDensityIntegral, KernelThinning, MeanShift,
-    ProjectedModes, SmoothProfile, TwoSampleTest, herd, improved_sheather_jones, linear_binning, mmd2_to_input,
-    mmd2_weighted, random_sample, recombine, resample, simplex_weights, standard_thinning, support_points,
+    AggregatedTest, Bandwidth, BatchMethod, BatchSelection, Boundary, ClusterWeight, Compress,
+    CompressedTest, DensityKernel, Dpp, Error, FlatMeanShift, Grid, IntegralMethod, Kde,
+    KernelDensityIntegral, KernelThinning, MeanShift, ProjectedModes, SmoothProfile, TwoSampleTest, herd,
+    improved_sheather_jones, linear_binning, mmd2_to_input, mmd2_weighted, random_sample, recombine,
+    resample, simplex_weights, standard_thinning, support_points,
 };
 use nalgebra::DMatrix;
 use proptest::prelude::*;
@@ -239,7 +240,11 @@ fn hostile_inputs_are_errors() {
     assert!(recombine(&DMatrix::zeros(2, 1), &[1.0, -1.0]).is_err());
     assert!(support_points(&none, 1, 1, 0).is_err());
     assert!(linear_binning(&one, None, &[(0.0, 1.0, 5)]).is_err());
-    assert!(Grid::new(vec![(1.0, 0.0, 5)]).density(DensityKernel::Gaussian, &[1.0], &normal(3, 1, 0), None).is_err());
+    assert!(
+        Grid::new(vec![(1.0, 0.0, 5)])
+            .density(DensityKernel::Gaussian, &[1.0], &normal(3, 1, 0), None)
+            .is_err()
+    );
     assert!(Dpp::from_matrix(&DMatrix::from_row_slice(1, 1, &[-1.0])).is_err());
     assert!(BatchSelection::new(kernel, BatchMethod::MaxDet).select(&one, &none, 2).is_err());
 }
@@ -288,7 +293,12 @@ fn levels_of_tests() {
             let pressed = CompressedTest::new(kernel.clone()).bins(10).seed(seed).test(&xs, &ys).unwrap();
             counts[1] += f64::from(u8::from(pressed.p_value <= level));
             let kernels = vec![Rbf::new(0.3).unwrap(), kernel.clone(), Rbf::new(3.0).unwrap()];
-            let all = AggregatedTest::new(kernels).level(level).permutations(99, 99).seed(seed).test(&xs, &ys).unwrap();
+            let all = AggregatedTest::new(kernels)
+                .level(level)
+                .permutations(99, 99)
+                .seed(seed)
+                .test(&xs, &ys)
+                .unwrap();
             counts[2] += f64::from(u8::from(all.rejected));
         }
     }
@@ -306,15 +316,21 @@ fn densities_integrate_to_one() {
         let at: Vec<f64> = (0..200_001).map(|i| -40.0 + 80.0 * f64::from(i) / 200_000.0).collect();
         let at = Rows::from_row_major(at, 200_001, 1).unwrap();
         for adaptive in [false, true] {
-            let model = Kde::new(kernel).bandwidth(Bandwidth::Scale(0.5)).adaptive(adaptive).fit(&xs).unwrap();
+            let model =
+                Kde::new(kernel).bandwidth(Bandwidth::Scale(0.5)).adaptive(adaptive).fit(&xs).unwrap();
             // Adaptive densities of a compact kernel meet −∞ nowhere: every point lies in its own support.
             let sum: f64 = if adaptive {
-                let coarse = Rows::from_row_major(at.as_slice().iter().step_by(20).copied().collect(), 10_001, 1).unwrap();
+                let coarse =
+                    Rows::from_row_major(at.as_slice().iter().step_by(20).copied().collect(), 10_001, 1)
+                        .unwrap();
                 model.density(&coarse).unwrap().iter().sum::<f64>() * 80.0 / 10_000.0
             } else {
                 model.density(&at).unwrap().iter().sum::<f64>() * 80.0 / 200_000.0
             };
-            assert!((sum - 1.0).abs() < 2e-2 / if adaptive { 1.0 } else { 20.0 }, "{kernel:?} {adaptive}: {sum}");
+            assert!(
+                (sum - 1.0).abs() < 2e-2 / if adaptive { 1.0 } else { 20.0 },
+                "{kernel:?} {adaptive}: {sum}"
+            );
         }
     }
     // With ends: nothing leaks.
@@ -365,7 +381,8 @@ fn gradients_and_samples() {
 #[test]
 fn limits_of_the_integral_transformation() {
     let xs = Rows::from_row_major(vec![0.0, 1.0, 3.0, 10.0, 4.0], 5, 1).unwrap();
-    let at = |factor: f64| KernelDensityIntegral::new().factor(factor).fit(&xs).unwrap().transform(&xs).unwrap();
+    let at =
+        |factor: f64| KernelDensityIntegral::new().factor(factor).fit(&xs).unwrap().transform(&xs).unwrap();
     for (t, x) in at(1e4).as_slice().iter().zip(xs.as_slice()) {
         assert!((t - x / 10.0).abs() < 1e-3);
     }
@@ -422,7 +439,12 @@ fn invariances_of_batches() {
     ] {
         for with in [false, true] {
             let select = |kernel: Box<dyn Kernel<Rows<f64>>>, noise: f64| {
-                BatchSelection::new(kernel, method).noise(noise).with_train(with).seed(3).select(&pool, &train, 12).unwrap()
+                BatchSelection::new(kernel, method)
+                    .noise(noise)
+                    .with_train(with)
+                    .seed(3)
+                    .select(&pool, &train, 12)
+                    .unwrap()
             };
             let got = select(Box::new(kernel.clone()), 0.01);
             let mut distinct = got.clone();
@@ -432,7 +454,11 @@ fn invariances_of_batches() {
             assert_eq!(got, select(Box::new(4.0 * kernel.clone()), 0.04), "{method:?}");
         }
         let p = BatchSelection::new(kernel.clone(), method).seed(1).select(&pool, &none, 5).unwrap();
-        let tp = BatchSelection::new(kernel.clone(), method).seed(1).with_train(true).select(&pool, &none, 5).unwrap();
+        let tp = BatchSelection::new(kernel.clone(), method)
+            .seed(1)
+            .with_train(true)
+            .select(&pool, &none, 5)
+            .unwrap();
         assert_eq!(p, tp, "{method:?}");
     }
     // No point is left that differs from the selected ones.

@@ -92,7 +92,10 @@ impl Density {
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         let object = json!({"command": "density", "n": xs.len(), "queries": at.len(), "scales": scales, "mean": mean,
             "out": self.out.display().to_string()});
-        run.report(&format!("{} values written to {}; bandwidths {scales:.4?}", values.len(), self.out.display()), object);
+        run.report(
+            &format!("{} values written to {}; bandwidths {scales:.4?}", values.len(), self.out.display()),
+            object,
+        );
         Ok(())
     }
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use kernels_core::{Points, Rows};
-use kernels_sample::{BatchMethod, BatchSelection, ClusterWeight, Coverage, TargetVariance, cover, greedy_map};
+use kernels_sample::{
+    BatchMethod, BatchSelection, ClusterWeight, Coverage, TargetVariance, cover, greedy_map,
+};
 use serde_json::json;
 
 use super::Run;
@@ -96,9 +98,14 @@ impl Select {
             (None, Method::Facility) => cover(&kernel, &xs, Coverage::FacilityLocation, self.size)?.indices,
             (None, _) => {
                 let Some(targets) = &self.targets else {
-                    return Err(Error::Choice("--method targets needs --targets, the points whose prediction matters".into()));
+                    return Err(Error::Choice(
+                        "--method targets needs --targets, the points whose prediction matters".into(),
+                    ));
                 };
-                TargetVariance::new(kernel.clone()).noise(self.noise).select(&xs, &read_rows(targets)?, self.size)?.indices
+                TargetVariance::new(kernel.clone())
+                    .noise(self.noise)
+                    .select(&xs, &read_rows(targets)?, self.size)?
+                    .indices
             }
         };
         let chosen = xs.subset(&indices)?;

@@ -48,14 +48,21 @@ impl Test {
         let kernel = super::kernel(self.kernel.as_deref(), &xs)?;
         let seed = run.shared.seed;
         let outcome = match self.hypothesis {
-            Hypothesis::Same => TwoSampleTest::new(kernel.clone()).permutations(self.permutations).seed(seed).test(&xs, &ys)?,
-            Hypothesis::SameCompressed => {
-                CompressedTest::new(kernel.clone()).permutations(self.permutations).seed(seed).test(&xs, &ys)?
-            }
+            Hypothesis::Same => TwoSampleTest::new(kernel.clone())
+                .permutations(self.permutations)
+                .seed(seed)
+                .test(&xs, &ys)?,
+            Hypothesis::SameCompressed => CompressedTest::new(kernel.clone())
+                .permutations(self.permutations)
+                .seed(seed)
+                .test(&xs, &ys)?,
             Hypothesis::Independent => {
                 run.require_memory(xs.len(), 2, "a test of independence")?;
                 let other = super::kernel(self.kernel.as_deref(), &ys)?;
-                IndependenceTest::new(kernel.clone(), other).permutations(self.permutations).seed(seed).test(&xs, &ys)?
+                IndependenceTest::new(kernel.clone(), other)
+                    .permutations(self.permutations)
+                    .seed(seed)
+                    .test(&xs, &ys)?
             }
         };
         let text = format!(

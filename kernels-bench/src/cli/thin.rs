@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use kernels_core::{Points, Rows};
 use kernels_sample::{
-    Compress, KernelThinning, Preconditioner, SteinThinning, herd, mmd2_to_input, random_sample, standard_thinning,
+    Compress, KernelThinning, Preconditioner, SteinThinning, herd, mmd2_to_input, random_sample,
+    standard_thinning,
 };
 use serde_json::json;
 
@@ -81,7 +82,9 @@ impl Thin {
             Method::Herding => herd(&kernel, &xs, size, true)?,
             Method::Stein => {
                 let Some(scores) = &self.scores else {
-                    return Err(Error::Choice("--method stein needs --scores, the gradients of the log density".into()));
+                    return Err(Error::Choice(
+                        "--method stein needs --scores, the gradients of the log density".into(),
+                    ));
                 };
                 let scores = read_rows(scores)?;
                 SteinThinning::new().preconditioner(Preconditioner::Median).thin(&xs, &scores, size)?
@@ -90,7 +93,8 @@ impl Thin {
             Method::Random => random_sample(n, size, seed)?,
         };
         run.stopped()?;
-        let mmd = if self.no_mmd { None } else { Some(mmd2_to_input(&kernel, &xs, &indices)?.max(0.0).sqrt()) };
+        let mmd =
+            if self.no_mmd { None } else { Some(mmd2_to_input(&kernel, &xs, &indices)?.max(0.0).sqrt()) };
         let kept = xs.subset(&indices)?;
         if let Some(out) = &self.out {
             write_matrix(out, &[kept.len(), kept.dim()], kept.as_slice())?;

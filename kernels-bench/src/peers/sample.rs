@@ -4,8 +4,8 @@ use std::path::Path;
 
 use kernels_core::{Points, Rbf, Rows};
 use kernels_sample::{
-    Bandwidth, Compress, DensityKernel, FlatMeanShift, Grid, Kde, KernelThinning, Preconditioner, SteinThinning,
-    greedy_map, mmd2_to_input,
+    Bandwidth, Compress, DensityKernel, FlatMeanShift, Grid, Kde, KernelThinning, Preconditioner,
+    SteinThinning, greedy_map, mmd2_to_input,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +23,13 @@ pub(super) fn group(quick: bool) -> Group {
     let task = |name, peer, n: usize, dim, tolerance| {
         // Thinning needs powers of 4.
         let thinned = ["kt", "compress"].iter().any(|t| str::starts_with(name, t));
-        let n = if !quick { n } else if thinned { n / 16 } else { n / 10 };
+        let n = if !quick {
+            n
+        } else if thinned {
+            n / 16
+        } else {
+            n / 10
+        };
         Task { name, peer, n, dim, tolerance }
     };
     // Thinning draws at random on both sides: the checks, MMD to all points, are shown and not compared.
@@ -76,7 +82,9 @@ fn load(task: &Value) -> Result<Job, Error> {
     Ok(match name.as_str() {
         "kt_2d" | "kt_10d" | "kt_large" => {
             let rounds = x.len().ilog2() as usize / 2;
-            Box::new(move || thinned(&kernel, &x, KernelThinning::new(kernel.clone()).seed(1).thin(&x, rounds)?))
+            Box::new(move || {
+                thinned(&kernel, &x, KernelThinning::new(kernel.clone()).seed(1).thin(&x, rounds)?)
+            })
         }
         "compress_2d" | "compress_10d" => {
             Box::new(move || thinned(&kernel, &x, Compress::new(kernel.clone()).seed(1).thin(&x)?))
@@ -104,7 +112,8 @@ fn load(task: &Value) -> Result<Job, Error> {
             // N(0, I).
             let scores = Rows::from_row_major(x.as_slice().iter().map(|v| -v).collect(), x.len(), x.dim())?;
             Box::new(move || {
-                let picked = SteinThinning::new().preconditioner(Preconditioner::Identity).thin(&x, &scores, k)?;
+                let picked =
+                    SteinThinning::new().preconditioner(Preconditioner::Identity).thin(&x, &scores, k)?;
                 Ok(known(picked.iter().take(5).map(|&i| i as f64).collect()))
             })
         }

@@ -2,7 +2,8 @@
 
 use kernels_core::{Matern, Points, Rbf, Rows};
 use kernels_sample::{
-    BatchMethod, BatchSelection, ClusterWeight, DensityKernel, KernelThinning, MeanShift, mmd2_to_input, random_sample,
+    BatchMethod, BatchSelection, ClusterWeight, DensityKernel, KernelThinning, MeanShift, mmd2_to_input,
+    random_sample,
 };
 use kernels_solvers::Krr;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -53,7 +54,9 @@ fn earthquakes(page: &mut Page) -> Result<(), Error> {
 
 /// Root mean squared test error against the number of labels, mean and standard error over seeds.
 fn learning(page: &mut Page, seeds: u64) -> Result<(), Error> {
-    let Some(data) = crate::datasets::all()?.into_iter().find(|d| d.name == "concrete") else { return Ok(()) };
+    let Some(data) = crate::datasets::all()?.into_iter().find(|d| d.name == "concrete") else {
+        return Ok(());
+    };
     let (pool, y) = (&data.train.xs, &data.train.y);
     let kernel = Matern::new(2.5, (pool.dim() as f64).sqrt())?;
     let (start, batch, steps) = (20, 20, 6);
@@ -108,7 +111,8 @@ fn learning(page: &mut Page, seeds: u64) -> Result<(), Error> {
         Axis::over(&all),
     );
     for ((name, runs), colour) in curves.iter().zip([TWO, ONE]) {
-        let at: Vec<(f64, (f64, f64))> = counts.iter().enumerate().map(|(s, c)| (*c, spread(runs, s))).collect();
+        let at: Vec<(f64, (f64, f64))> =
+            counts.iter().enumerate().map(|(s, c)| (*c, spread(runs, s))).collect();
         let band: Vec<(f64, f64, f64)> = at.iter().map(|(c, (m, e))| (*c, m - e, m + e)).collect();
         let line: Vec<(f64, f64)> = at.iter().map(|(c, (m, _))| (*c, *m)).collect();
         plot = plot.band(&band).line(name, colour, &line);

@@ -108,7 +108,8 @@ pub fn improved_sheather_jones(x: &[f64], nodes: usize) -> Result<f64, Error> {
         t - (2.0 * n * PI.sqrt() * f).powf(-0.4)
     };
     let mut upper = 1e-11 + 0.01 * (n.clamp(50.0, 1050.0) - 50.0) / 1000.0;
-    let not_converged = kernels_core::Error::NotConverged { what: "the improved Sheather-Jones rule", iterations: 60 };
+    let not_converged =
+        kernels_core::Error::NotConverged { what: "the improved Sheather-Jones rule", iterations: 60 };
     loop {
         if excess(upper) > 0.0 {
             break;

@@ -38,7 +38,8 @@ impl ConditionalKde {
         error::expect("outcomes (one a condition)", xs.len(), ys.len())?;
         xs.check_finite()?;
         ys.check_finite()?;
-        let (h, g) = (error::positive("bandwidth of conditions", h)?, error::positive("bandwidth of outcomes", g)?);
+        let (h, g) =
+            (error::positive("bandwidth of conditions", h)?, error::positive("bandwidth of outcomes", g)?);
         Ok(Self { kernel, xs: xs.clone(), ys: ys.clone(), h, g })
     }
 

@@ -18,13 +18,20 @@ fn check(axes: &[Axis]) -> Result<usize, Error> {
         }
         if nodes < 2 {
             let expected = "at least 2";
-            return Err(Error::Count { what: "number of nodes of an axis", given: nodes, expected, limit: 2 });
+            return Err(Error::Count {
+                what: "number of nodes of an axis",
+                given: nodes,
+                expected,
+                limit: 2,
+            });
         }
         total = total.saturating_mul(nodes);
     }
     match Vec::<f64>::new().try_reserve_exact(total) {
         Ok(()) if !axes.is_empty() => Ok(total),
-        Ok(()) => Err(kernels_core::Error::TooFewPoints { what: "a grid (axes)", needed: 1, given: 0 }.into()),
+        Ok(()) => {
+            Err(kernels_core::Error::TooFewPoints { what: "a grid (axes)", needed: 1, given: 0 }.into())
+        }
         Err(_) => {
             let needed = total.saturating_mul(8);
             Err(kernels_core::Error::Memory { what: "a grid", needed, available: 0 }.into())

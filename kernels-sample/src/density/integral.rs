@@ -274,7 +274,11 @@ pub struct KernelDensityIntegralModel {
 }
 
 impl KernelDensityIntegralModel {
-    fn map(&self, xs: &Rows<f64>, f: impl Fn(&Feature, f64) -> f64 + Sync + Send) -> Result<Rows<f64>, Error> {
+    fn map(
+        &self,
+        xs: &Rows<f64>,
+        f: impl Fn(&Feature, f64) -> f64 + Sync + Send,
+    ) -> Result<Rows<f64>, Error> {
         error::expect("number of features", self.features.len(), xs.dim())?;
         xs.check_finite()?;
         let rows = parallel::map(xs.len(), |i| -> Vec<f64> {
@@ -328,7 +332,10 @@ mod tests {
                 let got = side(&left, below, if below > 0 { t - x[below - 1] } else { 0.0 })
                     + side(&right, x.len() - below, if below < x.len() { x[below] - t } else { 0.0 });
                 // Positive terms only: relative rounding of a chain of 60 products, each with the rounding of its exponent.
-                assert!((got - expected).abs() <= 1e-12 * expected, "h = {h}, p = {p}, t = {t}: {got:e}, {expected:e}");
+                assert!(
+                    (got - expected).abs() <= 1e-12 * expected,
+                    "h = {h}, p = {p}, t = {t}: {got:e}, {expected:e}"
+                );
             }
         }
         for case in file["polyexp_constants"].as_array().unwrap() {

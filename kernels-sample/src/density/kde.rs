@@ -5,7 +5,9 @@ use nalgebra::DMatrix;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Bandwidth, DensityKernel, bandwidth::log_sum_exp, improved_sheather_jones, tree, weighted_covariance};
+use super::{
+    Bandwidth, DensityKernel, bandwidth::log_sum_exp, improved_sheather_jones, tree, weighted_covariance,
+};
 use crate::{Error, access, distance::squared_distance, error, parallel, random};
 
 /// A kernel density estimate f(x) = Σ wᵢ K((x − xᵢ)/h) on ℝᵈ.
@@ -105,7 +107,8 @@ impl Kde {
         };
         if self.adaptive {
             let logs = model.log_density(&model.points)?;
-            let mean: f64 = logs.iter().zip(&model.weights).map(|(l, w)| if *w > 0.0 { l * w } else { 0.0 }).sum();
+            let mean: f64 =
+                logs.iter().zip(&model.weights).map(|(l, w)| if *w > 0.0 { l * w } else { 0.0 }).sum();
             model.scales = Some(logs.iter().map(|l| (-0.5 * (l - mean)).exp()).collect());
         }
         Ok(model)
@@ -173,12 +176,22 @@ fn reflect(points: &mut Vec<f64>, weights: &mut Vec<f64>, ends: &[(f64, f64)]) -
     let d = ends.len();
     for (j, &(low, high)) in ends.iter().enumerate() {
         if low.is_nan() || high.is_nan() || low >= high {
-            return Err(Error::Value { what: "end of a feature", index: j, value: low, expected: "below the upper end" });
+            return Err(Error::Value {
+                what: "end of a feature",
+                index: j,
+                value: low,
+                expected: "below the upper end",
+            });
         }
         let n = weights.len();
         for (index, row) in points.chunks_exact(d).enumerate() {
             if row[j] < low || row[j] > high {
-                return Err(Error::Value { what: "value", index, value: row[j], expected: "within the ends given" });
+                return Err(Error::Value {
+                    what: "value",
+                    index,
+                    value: row[j],
+                    expected: "within the ends given",
+                });
             }
         }
         for end in [low, high].into_iter().filter(|e| e.is_finite()) {
@@ -242,7 +255,11 @@ impl KdeModel {
 
     fn bounded(&self, at: &Rows<f64>, mut values: Vec<f64>, nothing: f64) -> Vec<f64> {
         if self.boundary != Boundary::Free {
-            values.iter_mut().enumerate().filter(|(i, _)| self.outside(at.point(*i))).for_each(|(_, v)| *v = nothing);
+            values
+                .iter_mut()
+                .enumerate()
+                .filter(|(i, _)| self.outside(at.point(*i)))
+                .for_each(|(_, v)| *v = nothing);
         }
         values
     }
@@ -356,13 +373,22 @@ impl KdeModel {
             let scale = self.scales.as_ref().map_or(1.0, |s| s[i]);
             let step = self.draw(d, &mut rng);
             let mut x: Vec<f64> = (0..d)
-                .map(|a| self.points.point(i)[a] + scale * (0..=a).map(|b| self.root[(a, b)] * step[b]).sum::<f64>())
+                .map(|a| {
+                    self.points.point(i)[a]
+                        + scale * (0..=a).map(|b| self.root[(a, b)] * step[b]).sum::<f64>()
+                })
                 .collect();
             if let Boundary::Reflect(ends) = &self.boundary {
                 for (x, &(low, high)) in x.iter_mut().zip(ends) {
                     // Folding back repeats for kernels wider than the range.
                     for _ in 0..64 {
-                        if *x < low { *x = 2.0 * low - *x } else if *x > high { *x = 2.0 * high - *x } else { break }
+                        if *x < low {
+                            *x = 2.0 * low - *x
+                        } else if *x > high {
+                            *x = 2.0 * high - *x
+                        } else {
+                            break;
+                        }
                     }
                     *x = x.clamp(low, high);
                 }

@@ -8,10 +8,10 @@ mod kde;
 mod profile;
 mod tree;
 
-pub use bandwidth::{Bandwidth, improved_sheather_jones, leave_one_out_log_likelihood, least_squares_score};
+pub(crate) use bandwidth::weighted_covariance;
+pub use bandwidth::{Bandwidth, improved_sheather_jones, least_squares_score, leave_one_out_log_likelihood};
 pub use conditional::ConditionalKde;
 pub use grid::{Grid, linear_binning};
 pub use integral::{IntegralMethod, KernelDensityIntegral, KernelDensityIntegralModel};
 pub use kde::{Boundary, Kde, KdeModel};
 pub use profile::DensityKernel;
-pub(crate) use bandwidth::weighted_covariance;

@@ -78,7 +78,11 @@ impl<K> AggregatedTest<K> {
     /// Tests the first `first` of some points against the others.
     ///
     /// **Errors.** As [`AggregatedTest::test`].
-    pub fn test_pooled<P: Points<Scalar = f64>>(&self, points: &P, first: usize) -> Result<AggregatedOutcome, Error>
+    pub fn test_pooled<P: Points<Scalar = f64>>(
+        &self,
+        points: &P,
+        first: usize,
+    ) -> Result<AggregatedOutcome, Error>
     where
         K: Kernel<P>,
     {

@@ -3,7 +3,10 @@
 use kernels_core::{Kernel, Points, Rows};
 use nalgebra::DMatrix;
 
-use super::{TestOutcome, permutation::{labels, permutations}};
+use super::{
+    TestOutcome,
+    permutation::{labels, permutations},
+};
 use crate::{Compress, Error, access, error};
 
 /// Compress Then Test: samples are cut into bins, every bin is compressed, and labels of bins are permuted.

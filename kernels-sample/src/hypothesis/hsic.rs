@@ -7,7 +7,13 @@ use super::{TestOutcome, permutation::permutations};
 use crate::{Error, access, error};
 
 /// The two Gram matrices, of points that come in pairs.
-fn grams<P, Q, K, L>(k: &K, l: &L, xs: &P, ys: &Q, needed: usize) -> Result<(DMatrix<f64>, DMatrix<f64>), Error>
+fn grams<P, Q, K, L>(
+    k: &K,
+    l: &L,
+    xs: &P,
+    ys: &Q,
+    needed: usize,
+) -> Result<(DMatrix<f64>, DMatrix<f64>), Error>
 where
     P: Points<Scalar = f64>,
     Q: Points<Scalar = f64>,

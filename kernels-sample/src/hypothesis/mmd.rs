@@ -50,7 +50,8 @@ pub fn mmd2<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     xs.check_compatible(ys)?;
     match estimator {
         MmdEstimator::Biased | MmdEstimator::Unbiased => {
-            let across = access::cross_times(kernel, xs, ys, &vec![1.0; n])?.iter().sum::<f64>() / (m * n) as f64;
+            let across =
+                access::cross_times(kernel, xs, ys, &vec![1.0; n])?.iter().sum::<f64>() / (m * n) as f64;
             let within = |points: &P| -> Result<f64, Error> {
                 let k = points.len();
                 let sum: f64 = access::gram_times(kernel, points, &vec![1.0; k])?.iter().sum();
@@ -180,9 +181,8 @@ pub fn witness<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     access::check("a witness function", kernel, xs, 1)?;
     access::check("a witness function", kernel, ys, 1)?;
     at.check_finite()?;
-    let mean = |points: &P| {
-        access::cross_times(kernel, at, points, &vec![1.0 / points.len() as f64; points.len()])
-    };
+    let mean =
+        |points: &P| access::cross_times(kernel, at, points, &vec![1.0 / points.len() as f64; points.len()]);
     let (x, y) = (mean(xs)?, mean(ys)?);
     Ok(x.iter().zip(&y).map(|(x, y)| x - y).collect())
 }

@@ -19,7 +19,10 @@ pub fn ksd2<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(kernel: &K, xs: &P) 
 /// The same without the pairs of a point with itself (U-statistic): mean 0 under the hypothesis.
 ///
 /// **Errors.** As [`ksd2`]; at least two points.
-pub fn ksd2_unbiased<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(kernel: &K, xs: &P) -> Result<f64, Error> {
+pub fn ksd2_unbiased<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+) -> Result<f64, Error> {
     access::check("a Stein discrepancy", kernel, xs, 2)?;
     let n = xs.len() as f64;
     let sum = access::row_means(kernel, xs)?.iter().sum::<f64>() * n;

@@ -78,7 +78,8 @@ impl FlatMeanShift {
                 let mut counts: HashMap<Vec<i64>, usize> = HashMap::new();
                 let mut order = Vec::new();
                 for i in 0..xs.len() {
-                    let cell: Vec<i64> = xs.point(i).iter().map(|x| (x / h).round_ties_even() as i64).collect();
+                    let cell: Vec<i64> =
+                        xs.point(i).iter().map(|x| (x / h).round_ties_even() as i64).collect();
                     let count = counts.entry(cell.clone()).or_insert(0);
                     if *count == 0 {
                         order.push(cell);
@@ -97,9 +98,15 @@ impl FlatMeanShift {
         let mut ends: Vec<(Vec<f64>, usize)> =
             ends.into_iter().filter(|e| e.1 > 0).map(|e| (e.0, e.1)).collect();
         error::at_least("mean shift (starts with a point within the bandwidth)", 1, ends.len())?;
-        ends.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| {
-            b.0.iter().zip(&a.0).map(|(b, a)| b.total_cmp(a)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-        }));
+        ends.sort_by(|a, b| {
+            b.1.cmp(&a.1).then_with(|| {
+                b.0.iter()
+                    .zip(&a.0)
+                    .map(|(b, a)| b.total_cmp(a))
+                    .find(|o| o.is_ne())
+                    .unwrap_or(std::cmp::Ordering::Equal)
+            })
+        });
         let mut kept: Vec<Vec<f64>> = Vec::new();
         for (end, _) in ends {
             if kept.iter().all(|k| squared_distance(k, &end) > h * h) {

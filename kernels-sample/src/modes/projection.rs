@@ -192,7 +192,8 @@ impl ProjectedModes {
                 (least.min(ratio), most.max(ratio))
             })
         });
-        let (least, most) = ratios.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), r| (a.min(r.0), b.max(r.1)));
+        let (least, most) =
+            ratios.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), r| (a.min(r.0), b.max(r.1)));
         if least == f64::INFINITY {
             return Ok((low, 1.0));
         }
@@ -232,7 +233,8 @@ impl ProjectedModes {
 
     fn mean(&self, xs: &Rows<f64>, x: &[f64]) -> f64 {
         let h2 = self.h * self.h;
-        (0..xs.len()).map(|i| self.profile.value(squared_distance(xs.point(i), x) / h2)).sum::<f64>() / xs.len() as f64
+        (0..xs.len()).map(|i| self.profile.value(squared_distance(xs.point(i), x) / h2)).sum::<f64>()
+            / xs.len() as f64
     }
 
     fn climb(&self, xs: &Rows<f64>, mut x: Vec<f64>) -> Vec<f64> {

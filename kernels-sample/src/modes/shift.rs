@@ -81,7 +81,10 @@ impl MeanShift {
         error::positive("scale", self.h)?;
         error::positive("tolerance", self.tolerance)?;
         match self.kernel {
-            DensityKernel::Box | DensityKernel::Triangular | DensityKernel::Exponential | DensityKernel::Tricube => Err(Error::Count {
+            DensityKernel::Box
+            | DensityKernel::Triangular
+            | DensityKernel::Exponential
+            | DensityKernel::Tricube => Err(Error::Count {
                 what: "kernel",
                 given: self.kernel as usize,
                 expected: "one for which κ(√t) is convex with a bounded slope: Gaussian, Epanechnikov, biweight, triweight or cosine; for the flat kernel see FlatMeanShift",
@@ -145,7 +148,8 @@ impl MeanShift {
                 return (self.refine(xs, x), iteration + 1);
             }
             // Newton's method converges fast once the Hessian is negative definite.
-            if self.kernel == DensityKernel::Gaussian && moved < 1e-4 * self.h * self.h && iteration % 4 == 3 {
+            if self.kernel == DensityKernel::Gaussian && moved < 1e-4 * self.h * self.h && iteration % 4 == 3
+            {
                 x = self.refine(xs, x);
             }
         }
@@ -154,8 +158,9 @@ impl MeanShift {
 
     /// Mean of κ at x.
     fn height(&self, xs: &Rows<f64>, x: &[f64]) -> f64 {
-        let sum: f64 =
-            (0..xs.len()).map(|i| self.kernel.profile(squared_distance(x, xs.point(i)).sqrt() / self.h)).sum();
+        let sum: f64 = (0..xs.len())
+            .map(|i| self.kernel.profile(squared_distance(x, xs.point(i)).sqrt() / self.h))
+            .sum();
         sum / xs.len() as f64
     }
 
@@ -171,7 +176,8 @@ impl MeanShift {
             let mut gradient = DVector::zeros(d);
             let mut hessian = DMatrix::zeros(d, d);
             for i in 0..xs.len() {
-                let apart = DVector::from_iterator(d, xs.point(i).iter().zip(&x).map(|(y, x)| (y - x) / self.h));
+                let apart =
+                    DVector::from_iterator(d, xs.point(i).iter().zip(&x).map(|(y, x)| (y - x) / self.h));
                 let w = (-0.5 * apart.norm_squared()).exp();
                 gradient.axpy(w, &apart, 1.0);
                 // −Hessian, in units of h.
@@ -249,7 +255,9 @@ impl MeanShift {
     ///
     /// **Errors.** As [`MeanShift::fit`]; bandwidths that do not increase.
     pub fn tree(&self, xs: &Rows<f64>, bandwidths: &[f64]) -> Result<ModalTree, Error> {
-        if let Some(index) = (1..bandwidths.len()).find(|&i| bandwidths[i].is_nan() || bandwidths[i] <= bandwidths[i - 1]) {
+        if let Some(index) =
+            (1..bandwidths.len()).find(|&i| bandwidths[i].is_nan() || bandwidths[i] <= bandwidths[i - 1])
+        {
             let expected = "above the one before";
             return Err(Error::Value { what: "bandwidth", index, value: bandwidths[index], expected });
         }

@@ -110,7 +110,12 @@ impl<K> BatchSelection<K> {
     ///
     /// **Errors.** More points than the pool has, negative noise, no training points to scale to, points that are not finite or not the kernel's.
     /// **Complexity.** O(n) kernel values and O(n · conditionings) time a step; O(n (train + size)) memory.
-    pub fn select<P: Points<Scalar = f64>>(&self, pool: &P, train: &P, size: usize) -> Result<Vec<usize>, Error>
+    pub fn select<P: Points<Scalar = f64>>(
+        &self,
+        pool: &P,
+        train: &P,
+        size: usize,
+    ) -> Result<Vec<usize>, Error>
     where
         K: Kernel<P>,
     {
@@ -120,7 +125,12 @@ impl<K> BatchSelection<K> {
             return Err(Error::Count { what: "size of the batch", given: size, expected, limit: n });
         }
         for noise in [Some(self.noise), self.posterior].into_iter().flatten() {
-            error::parameter("noise variance", noise, noise >= 0.0 && noise.is_finite(), "a finite number, 0 or above")?;
+            error::parameter(
+                "noise variance",
+                noise,
+                noise >= 0.0 && noise.is_finite(),
+                "a finite number, 0 or above",
+            )?;
         }
         let mut c = Residual::new("batch selection", &self.kernel, &[pool, train])?;
         if self.scale {
@@ -290,7 +300,13 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
         }
     }
 
-    fn distances(&mut self, before: &[usize], size: usize, method: BatchMethod, rng: &mut rand_chacha::ChaCha8Rng) {
+    fn distances(
+        &mut self,
+        before: &[usize],
+        size: usize,
+        method: BatchMethod,
+        rng: &mut rand_chacha::ChaCha8Rng,
+    ) {
         let n = self.n;
         let variances = self.c.variances().to_vec();
         let mut far = vec![f64::INFINITY; n];

@@ -49,7 +49,12 @@ impl Ord for Bound {
 }
 
 /// Lazy greedy: bounds only fall, so that the best one whose bound is fresh is the best. Stops when no gain is above 0 or `size` are found.
-fn lazy(n: usize, size: usize, mut gain: impl FnMut(usize) -> f64, mut add: impl FnMut(usize)) -> (Vec<usize>, Vec<f64>) {
+fn lazy(
+    n: usize,
+    size: usize,
+    mut gain: impl FnMut(usize) -> f64,
+    mut add: impl FnMut(usize),
+) -> (Vec<usize>, Vec<f64>) {
     let mut heap: BinaryHeap<Bound> = (0..n).map(|i| Bound(gain(i), i)).collect();
     let (mut out, mut gains) = (Vec::new(), Vec::new());
     while out.len() < size {
@@ -94,7 +99,9 @@ pub fn cover<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     let sums = access::gram_times(kernel, xs, &vec![1.0; n])?;
     let diagonal = kernels_core::diagonal(kernel, xs)?;
     let cap = match coverage {
-        Coverage::Saturated(beta) => error::parameter("share", beta, beta > 0.0 && beta <= 1.0, "above 0, at most 1")?,
+        Coverage::Saturated(beta) => {
+            error::parameter("share", beta, beta > 0.0 && beta <= 1.0, "above 0, at most 1")?
+        }
         _ => 1.0,
     };
     let state = std::cell::RefCell::new((vec![0.0; n], vec![0.0; n]));
@@ -106,7 +113,9 @@ pub fn cover<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         access::row(kernel, xs, j, row);
         match coverage {
             Coverage::FacilityLocation => row.iter().zip(covered).map(|(s, c)| (s - *c).max(0.0)).sum(),
-            _ => (0..n).map(|i| (covered[i] + row[i]).min(cap * sums[i]) - covered[i].min(cap * sums[i])).sum(),
+            _ => {
+                (0..n).map(|i| (covered[i] + row[i]).min(cap * sums[i]) - covered[i].min(cap * sums[i])).sum()
+            }
         }
     };
     let add = |j: usize| {
@@ -123,7 +132,11 @@ pub fn cover<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
 /// Greedy maximisation of Σ_f φ(Σ_{r ∈ R} x_rf) for features x ≥ 0 (n × p) and a concave φ with φ(0) = 0: `sqrt` or ln(1 + x), say.
 ///
 /// **Errors.** Features that are negative or not finite.
-pub fn features_cover(features: &DMatrix<f64>, phi: impl Fn(f64) -> f64, size: usize) -> Result<Greedy, Error> {
+pub fn features_cover(
+    features: &DMatrix<f64>,
+    phi: impl Fn(f64) -> f64,
+    size: usize,
+) -> Result<Greedy, Error> {
     let n = features.nrows();
     if let Some(index) = features.iter().position(|x| !(x.is_finite() && *x >= 0.0)) {
         let value = features[index];

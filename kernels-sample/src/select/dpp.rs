@@ -93,7 +93,10 @@ impl Dpp {
     /// With L = the Gram matrix of the points.
     ///
     /// **Errors.** No points, points that are not finite or not the kernel's. **Complexity.** O(n³).
-    pub fn new<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(kernel: &K, xs: &P) -> Result<Self, Error> {
+    pub fn new<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
+        kernel: &K,
+        xs: &P,
+    ) -> Result<Self, Error> {
         access::check("a determinantal point process", kernel, xs, 1)?;
         Self::from_matrix(&gram(kernel, xs)?)
     }
@@ -121,7 +124,9 @@ impl Dpp {
     pub fn marginals(&self) -> Vec<f64> {
         let n = self.lambda.len();
         (0..n)
-            .map(|i| (0..n).map(|j| self.vectors[(i, j)].powi(2) * self.lambda[j] / (1.0 + self.lambda[j])).sum())
+            .map(|i| {
+                (0..n).map(|j| self.vectors[(i, j)].powi(2) * self.lambda[j] / (1.0 + self.lambda[j])).sum()
+            })
             .collect()
     }
 
@@ -142,8 +147,9 @@ impl Dpp {
     /// Reference: Hough et al., *Determinantal processes and independence* (2006).
     pub fn sample(&self, seed: u64) -> Result<Vec<usize>, Error> {
         let mut rng = random::stream(seed, 0);
-        let kept: Vec<usize> =
-            (0..self.lambda.len()).filter(|&j| rng.random::<f64>() * (1.0 + self.lambda[j]) < self.lambda[j]).collect();
+        let kept: Vec<usize> = (0..self.lambda.len())
+            .filter(|&j| rng.random::<f64>() * (1.0 + self.lambda[j]) < self.lambda[j])
+            .collect();
         Ok(self.project(&kept, &mut rng))
     }
 

@@ -98,7 +98,12 @@ impl<K> TargetVariance<K> {
     ///
     /// **Errors.** No targets, more selections than candidates when none repeats, a noise variance that is not positive, a percentile outside
     /// (0, 100), points that are not finite or not the kernel's. **Complexity.** O(n (m + steps)) a step; memory O((n + m)(m + steps)).
-    pub fn select<P: Points<Scalar = f64>>(&self, candidates: &P, targets: &P, size: usize) -> Result<TargetSelection, Error>
+    pub fn select<P: Points<Scalar = f64>>(
+        &self,
+        candidates: &P,
+        targets: &P,
+        size: usize,
+    ) -> Result<TargetSelection, Error>
     where
         K: Kernel<P>,
     {

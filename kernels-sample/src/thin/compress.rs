@@ -148,7 +148,10 @@ fn evenly(n: usize) -> Vec<usize> {
     }
     // The spacing of n − 1 … 0 in equal steps, cut down to integers.
     let (last, step) = ((n - 1) as f64, (n - 1) as f64 / (kept.max(2) - 1) as f64);
-    (0..kept).rev().map(|i| if i + 1 == kept && kept > 1 { 0 } else { (last - i as f64 * step) as usize }).collect()
+    (0..kept)
+        .rev()
+        .map(|i| if i + 1 == kept && kept > 1 { 0 } else { (last - i as f64 * step) as usize })
+        .collect()
 }
 
 /// The recursion. Nodes are numbered as in a heap of four children a node, from 1: their streams of coins.
@@ -158,7 +161,8 @@ fn compress(members: &[usize], g: usize, halve: &Halve<'_>) -> Result<Vec<usize>
             return Ok(members.to_vec());
         }
         let quarter = members.len() / 4;
-        let child = |i: usize| node(&members[i * quarter..(i + 1) * quarter], leaf, 4 * path + i as u64, halve);
+        let child =
+            |i: usize| node(&members[i * quarter..(i + 1) * quarter], leaf, 4 * path + i as u64, halve);
         let mut merged = Vec::with_capacity(4 * quarter);
         for part in parallel::map(4, child) {
             merged.extend(part?);

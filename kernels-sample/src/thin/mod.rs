@@ -51,15 +51,7 @@ pub struct KernelThinning<K, S = K> {
 impl<K> KernelThinning<K> {
     /// Target kernel thinning: δ = ½, seed 0, one pass of swaps to points that are not in the coreset yet.
     pub fn new(kernel: K) -> Self {
-        Self {
-            kernel,
-            split_kernel: None,
-            delta: 0.5,
-            seed: 0,
-            unique: true,
-            passes: 1,
-            mean_zero: false,
-        }
+        Self { kernel, split_kernel: None, delta: 0.5, seed: 0, unique: true, passes: 1, mean_zero: false }
     }
 }
 
@@ -286,9 +278,8 @@ impl<K: Kernel<Rows<f64>>, S: Kernel<Rows<f64>>> ThinningStream<'_, K, S> {
         let n = chunk.len() / dim;
         let chunk = Rows::from_row_major(chunk, n, dim)?;
         let uniforms = &mut self.uniforms;
-        let coin = &mut |round: usize, parent: usize, pair: usize| {
-            uniforms.at((1 << round) + parent as u64, pair)
-        };
+        let coin =
+            &mut |round: usize, parent: usize, pair: usize| uniforms.at((1 << round) + parent as u64, pair);
         match &self.thinning.split_kernel {
             None => self.rounds.absorb(&self.thinning.kernel, chunk, coin),
             Some(kernel) => self.rounds.absorb(kernel, chunk, coin),
@@ -314,9 +305,8 @@ impl<K: Kernel<Rows<f64>>, S: Kernel<Rows<f64>>> ThinningStream<'_, K, S> {
             Ok(Rows::from_row_major(values, members.len(), dim)?)
         };
         let mut uniforms = self.uniforms;
-        let coin = &mut |round: usize, parent: usize, pair: usize| {
-            uniforms.at((1 << round) + parent as u64, pair)
-        };
+        let coin =
+            &mut |round: usize, parent: usize, pair: usize| uniforms.at((1 << round) + parent as u64, pair);
         match &self.thinning.split_kernel {
             None => self.rounds.finish(&self.thinning.kernel, &gather, coin),
             Some(kernel) => self.rounds.finish(kernel, &gather, coin),

@@ -54,7 +54,12 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
     }
 
     /// Splits one more chunk: [`CHUNK`] points, or fewer (a multiple of 2^rounds) if it is the last.
-    pub(super) fn absorb<K: Kernel<P> + ?Sized>(&mut self, kernel: &K, chunk: P, coin: &mut Coin<'_>) -> Result<(), Error> {
+    pub(super) fn absorb<K: Kernel<P> + ?Sized>(
+        &mut self,
+        kernel: &K,
+        chunk: P,
+        coin: &mut Coin<'_>,
+    ) -> Result<(), Error> {
         let size = chunk.len();
         let rounds = self.multipliers.len();
         // sums[j] holds, for every coreset c after round j, the sums of k(p, z) over z in c: column c, a row a point p.
@@ -194,7 +199,12 @@ impl<P: Points<Scalar = f64>> Rounds<P> {
     }
 
     /// See [`Splitter::absorb`].
-    pub(super) fn absorb<K: Kernel<P> + ?Sized>(&mut self, kernel: &K, chunk: P, coin: &mut Coin<'_>) -> Result<(), Error> {
+    pub(super) fn absorb<K: Kernel<P> + ?Sized>(
+        &mut self,
+        kernel: &K,
+        chunk: P,
+        coin: &mut Coin<'_>,
+    ) -> Result<(), Error> {
         self.first.absorb(kernel, chunk, coin)
     }
 

@@ -3,7 +3,7 @@
 use kernels_core::{Points, Rows};
 use kernels_sample::{
     Bandwidth, DensityKernel, Grid, IntegralMethod, Kde, KernelDensityIntegral, improved_sheather_jones,
-    leave_one_out_log_likelihood, least_squares_score, linear_binning,
+    least_squares_score, leave_one_out_log_likelihood, linear_binning,
 };
 use serde_json::Value;
 
@@ -72,7 +72,12 @@ fn direct() {
                 };
                 let kde = Kde::new(DensityKernel::Gaussian).bandwidth(bandwidth);
                 let model = with_weights(kde, &case["weights"]).fit(&xs).unwrap();
-                all_close(&what, model.covariance().as_slice(), matrix(&case["covariance"]).as_slice(), 1e-12);
+                all_close(
+                    &what,
+                    model.covariance().as_slice(),
+                    matrix(&case["covariance"]).as_slice(),
+                    1e-12,
+                );
                 all_close(&what, &model.density(&queries).unwrap(), &vector(&case["density"]), 1e-12);
                 all_close(&what, &model.log_density(&queries).unwrap(), &vector(&case["log_density"]), 1e-12);
                 if let Some(mass) = case["integrate_box_1d_minus1_to_0p7"].as_f64() {
@@ -93,7 +98,8 @@ fn grids() {
     for case in cases(&file["cases"]) {
         let dim = case["dim"].as_u64().unwrap() as usize;
         let x = &case["x"];
-        let xs = if dim == 1 { Rows::from_row_major(vector(x), vector(x).len(), 1).unwrap() } else { rows(x) };
+        let xs =
+            if dim == 1 { Rows::from_row_major(vector(x), vector(x).len(), 1).unwrap() } else { rows(x) };
         let axis = |v: &Value| (number(&v[0]), number(&v[1]), number(&v[2]) as usize);
         let axes = if case["grid"][0].is_array() {
             cases(&case["grid"]).iter().map(axis).collect::<Vec<_>>()
@@ -118,7 +124,8 @@ fn grids() {
             }
             // The convolution itself, summed directly.
             let spacing = grid.spacing();
-            let norm = kernel.ln_integral(dim) + (0..dim).map(|j| scales[j.min(scales.len() - 1)].ln()).sum::<f64>();
+            let norm =
+                kernel.ln_integral(dim) + (0..dim).map(|j| scales[j.min(scales.len() - 1)].ln()).sum::<f64>();
             let node = |mut i: usize| -> Vec<usize> {
                 let mut out = vec![0; dim];
                 for j in (0..dim).rev() {
@@ -170,11 +177,9 @@ fn bandwidths() {
     let file = read(include_str!("bandwidth.json"));
     for row in cases(&file["rows"]) {
         let x = vector(&row["x"]);
-        for (key, nodes) in [
-            ("isj_equivariant_1024", 1024),
-            ("isj_equivariant_4096", 4096),
-            ("isj_equivariant_16384", 16384),
-        ] {
+        for (key, nodes) in
+            [("isj_equivariant_1024", 1024), ("isj_equivariant_4096", 4096), ("isj_equivariant_16384", 16384)]
+        {
             if let Some(expected) = row[key].as_f64() {
                 let what = format!("{} {key}", row["name"]);
                 let got = improved_sheather_jones(&x, nodes).unwrap();
@@ -217,14 +222,23 @@ fn integral_transformation() {
         };
         let exact = with(IntegralMethod::Gaussian).transform(&queries).unwrap();
         if case["exact_gaussian"].is_array() {
-            all_close(&format!("{name} {}", case["alpha"]), exact.as_slice(), &vector(&case["exact_gaussian"]), 1e-10);
+            all_close(
+                &format!("{name} {}", case["alpha"]),
+                exact.as_slice(),
+                &vector(&case["exact_gaussian"]),
+                1e-10,
+            );
         }
         // Ours is the exact integral, theirs a trapezoidal rule on a grid, interpolated and clipped; ties make their table steep.
         let model = with(IntegralMethod::PolynomialExponential(4));
         let got = model.transform(&queries).unwrap();
         if name == "normal" || name == "lognormal" {
             for (g, e) in got.as_slice().iter().zip(vector(&case["polyexp4_default"])) {
-                assert!((g.clamp(0.0, 1.0) - e).abs() < 5e-3, "{name} {}: got {g}, expected {e}", case["alpha"]);
+                assert!(
+                    (g.clamp(0.0, 1.0) - e).abs() < 5e-3,
+                    "{name} {}: got {g}, expected {e}",
+                    case["alpha"]
+                );
             }
         }
         // The inverse undoes the transformation within the training range.

@@ -23,7 +23,8 @@ fn mmd() {
         let (xs, ys) = (rows(&case["X"]), rows(&case["Y"]));
         let mut pooled = xs.as_slice().to_vec();
         pooled.extend_from_slice(ys.as_slice());
-        let pooled = Rows::from_row_major(pooled, count(&case["m"]) + count(&case["n"]), count(&case["d"])).unwrap();
+        let pooled =
+            Rows::from_row_major(pooled, count(&case["m"]) + count(&case["n"]), count(&case["d"])).unwrap();
         let median = median_distance(&pooled).unwrap();
         close("median", median, number(&case["median_pairwise_distance_pooled"]), 1e-14, 0.0);
         for (name, expected) in case["kernels"].as_object().unwrap() {
@@ -53,15 +54,22 @@ fn mmd() {
             for (key, estimator) in estimators {
                 if let Some(value) = expected[key].as_f64() {
                     // Sums of terms of order 1 (10 for the linear kernel).
-                    close(&format!("{name} {key}"), mmd2(&*kernel, &xs, &ys, estimator).unwrap(), value, 1e-10, 1.0);
+                    close(
+                        &format!("{name} {key}"),
+                        mmd2(&*kernel, &xs, &ys, estimator).unwrap(),
+                        value,
+                        1e-10,
+                        1.0,
+                    );
                 }
             }
         }
         let test = &case["permutation_test"];
         let kernel = Rbf::new(1.5_f64.sqrt()).unwrap();
         assert_eq!(test["kernel"], "gaussian_var1.5");
-        let outcome =
-            TwoSampleTest::new(kernel).test_with(&pooled, count(&case["m"]), &lists(&test["permutations"])).unwrap();
+        let outcome = TwoSampleTest::new(kernel)
+            .test_with(&pooled, count(&case["m"]), &lists(&test["permutations"]))
+            .unwrap();
         close("observed", outcome.statistic, number(&test["observed"]), 1e-10, 0.0);
         all_close("null", &outcome.null, &vector(&test["null"]), 1e-10);
         close("p", outcome.p_value, number(&test["p_value"]), 1e-14, 0.0);

@@ -1,7 +1,9 @@
 //! Mean shift and projections.
 
 use kernels_core::{Points, Rows};
-use kernels_sample::{DensityKernel, FlatMeanShift, MeanShift, ProjectedModes, SmoothProfile, estimate_bandwidth};
+use kernels_sample::{
+    DensityKernel, FlatMeanShift, MeanShift, ProjectedModes, SmoothProfile, estimate_bandwidth,
+};
 
 use crate::read::{all_close, cases, close, indices, matrix, number, read, rows, vector};
 

@@ -2,8 +2,8 @@
 
 use kernels_core::{AnyKernel, Exponential, Linear, Points, Rbf, Rows};
 use kernels_sample::{
-    BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, TargetCriterion, TargetVariance, cover, features_cover,
-    greedy_map, k_center, log_elementary_symmetric, orthogonal_matching_pursuit,
+    BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, TargetCriterion, TargetVariance, cover,
+    features_cover, greedy_map, k_center, log_elementary_symmetric, orthogonal_matching_pursuit,
 };
 use nalgebra::DVector;
 

@@ -61,7 +61,8 @@ struct Centred {
 impl Centred {
     fn mean(&self, x: &[f64]) -> f64 {
         let v = self.variance;
-        (v / (v + 1.0)).powf(x.len() as f64 / 2.0) * (-x.iter().map(|x| x * x).sum::<f64>() / (2.0 * (v + 1.0))).exp()
+        (v / (v + 1.0)).powf(x.len() as f64 / 2.0)
+            * (-x.iter().map(|x| x * x).sum::<f64>() / (2.0 * (v + 1.0))).exp()
     }
 }
 
@@ -85,16 +86,32 @@ fn swapping() {
             KernelThinning::new(kernel).unique(unique).mean_zero(true).refine(&xs, initial).unwrap()
         } else {
             let kernel = gaussian(variance);
-            let got = KernelThinning::new(kernel.clone()).unique(unique).refine(&xs, initial.clone()).unwrap();
-            close("before", mmd2_to_input(&kernel, &xs, &initial).unwrap(), number(&case["mmd2_before"]), 1e-12, 1.0);
-            close("after", mmd2_to_input(&kernel, &xs, &got).unwrap(), number(&case["mmd2_after"]), 1e-12, 1.0);
+            let got =
+                KernelThinning::new(kernel.clone()).unique(unique).refine(&xs, initial.clone()).unwrap();
+            close(
+                "before",
+                mmd2_to_input(&kernel, &xs, &initial).unwrap(),
+                number(&case["mmd2_before"]),
+                1e-12,
+                1.0,
+            );
+            close(
+                "after",
+                mmd2_to_input(&kernel, &xs, &got).unwrap(),
+                number(&case["mmd2_after"]),
+                1e-12,
+                1.0,
+            );
             got
         };
         assert_eq!(got, indices(&case["refined"]), "{}", case["name"]);
     }
     for case in cases(&file["best"]) {
         let thinning = KernelThinning::new(gaussian(number(&case["var"]))).passes(0);
-        assert_eq!(thinning.swap(&rows(&case["X"]), lists(&case["candidates"])).unwrap(), indices(&case["best"]));
+        assert_eq!(
+            thinning.swap(&rows(&case["X"]), lists(&case["candidates"])).unwrap(),
+            indices(&case["best"])
+        );
     }
     for case in cases(&file["opt_halve4"]) {
         let kernel = gaussian(number(&case["var"]));
@@ -109,7 +126,12 @@ fn herding() {
     for case in cases(&file["cases"]) {
         let (xs, order) = (rows(&case["X"]), indices(&case["order"]));
         let kernel = gaussian(number(&case["var"]));
-        assert_eq!(herd(&kernel, &xs, order.len(), case["unique"] == true).unwrap(), order, "{}", case["name"]);
+        assert_eq!(
+            herd(&kernel, &xs, order.len(), case["unique"] == true).unwrap(),
+            order,
+            "{}",
+            case["name"]
+        );
         close("mmd2", mmd2_to_input(&kernel, &xs, &order).unwrap(), number(&case["mmd2"]), 1e-12, 1.0);
     }
 }
@@ -134,7 +156,13 @@ fn stein() {
             assert_eq!(thinning.thin(&xs, &scores, expected.len()).unwrap(), expected, "{what}");
             let (kernel, points) = thinning.prepare(&xs, &scores).unwrap();
             let selected = points.subset(&expected).unwrap();
-            close(&what, ksd2(&kernel, &selected).unwrap().sqrt(), number(&case["ksd_of_selection"]), 1e-10, 0.0);
+            close(
+                &what,
+                ksd2(&kernel, &selected).unwrap().sqrt(),
+                number(&case["ksd_of_selection"]),
+                1e-10,
+                0.0,
+            );
             close(&what, ksd2(&kernel, &points).unwrap(), number(&case["ksd2_V"]), 1e-10, 0.0);
             close(&what, ksd2_unbiased(&kernel, &points).unwrap(), number(&case["ksd2_U"]), 1e-10, 0.01);
             close(&what, kernel.eval(points.point(0), points.point(1)), number(&case["k0_0_1"]), 1e-10, 0.01);
