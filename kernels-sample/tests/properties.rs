@@ -1,4 +1,5 @@
 //! Invariants, limits and statistics with fixed seeds.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 use kernels_core::{Describe, Exponential, Kernel, Linear, Points, Rbf, Rows};
 use kernels_sample::{
