@@ -1,4 +1,5 @@
 //! Invariants, limits and statistics with fixed seeds.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 use kernels_core::{Describe, Exponential, Kernel, Linear, Points, Rbf, Rows};
 use kernels_sample::{
@@ -140,14 +141,19 @@ fn quality_of_kernel_thinning() {
         let thinning = KernelThinning::new(kernel.clone()).seed(seed);
         once.push(mmd(&thinning.thin(&xs, 5).unwrap()));
         fixed.push(mmd(&thinning.passes(usize::MAX).thin(&xs, 5).unwrap()));
-        press.push(mmd(&Compress::new(kernel.clone()).oversampling(2).seed(seed).thin(&xs).unwrap()));
+        press.push(mmd(&Compress::new(kernel.clone())
+            .oversampling(2)
+            .passes(usize::MAX)
+            .seed(seed)
+            .thin(&xs)
+            .unwrap()));
         iid.push(mmd(&standard_thinning(n, 32).unwrap()));
     }
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     // One pass of swaps, as goodpoints makes: 0.0096 ± 0.0019 over 12 seeds of goodpoints 0.6.3 on such data (kt.thin_K, unique).
     let slack = |std: f64, reps: f64| 3.0 * std * (1.0 / 20.0 + 1.0 / reps).sqrt();
     assert!(mean(&once) <= 0.0096 + slack(0.0019, 12.0), "{}", mean(&once));
-    // Swaps to the fixed point reach the lower figure of kt_quality.json.
+    // Swaps to the fixed point reach the lower figures of kt_quality.json, for Compress++ too.
     assert!(mean(&fixed) <= 0.006_864_1 + slack(0.001_285_6, 20.0), "{}", mean(&fixed));
     assert!(mean(&press) <= 0.010_952_4 + slack(0.001_935_1, 20.0), "{}", mean(&press));
     assert!(mean(&once) < 0.15 * mean(&iid), "{} {}", mean(&once), mean(&iid));

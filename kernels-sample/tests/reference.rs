@@ -1,4 +1,5 @@
 //! Numbers from independent implementations; sources are in the files.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 #[path = "reference/read.rs"]
 mod read;

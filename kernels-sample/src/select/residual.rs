@@ -72,9 +72,7 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
             }
             rest = tail;
         }
-        if self.scale2 != 1.0 {
-            out.iter_mut().for_each(|v| *v *= self.scale2);
-        }
+        out.iter_mut().for_each(|v| *v *= self.scale2);
         // Piece by piece, so that a piece stays in cache while the vectors stream by.
         parallel::for_pieces(out, PIECE, |piece, out| {
             let start = piece * PIECE;
