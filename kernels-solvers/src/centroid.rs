@@ -64,7 +64,8 @@ impl<K> NearestCentroid<K> {
         let place: Vec<usize> = labels.iter().map(|l| classes.partition_point(|c| c < l)).collect();
         let sizes: Vec<f64> =
             (0..classes.len()).map(|c| place.iter().filter(|p| **p == c).count() as f64).collect();
-        let means = DMatrix::from_fn(n, classes.len(), |i, c| if place[i] == c { 1.0 / sizes[c] } else { 0.0 });
+        let means =
+            DMatrix::from_fn(n, classes.len(), |i, c| if place[i] == c { 1.0 / sizes[c] } else { 0.0 });
         let weights = match self.shrinkage {
             None => means,
             Some(shrinkage) => {

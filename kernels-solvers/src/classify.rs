@@ -115,7 +115,9 @@ pub(crate) fn classes(labels: &[usize]) -> Result<Vec<usize>, Error> {
 
 /// Place of the largest score, the first among equals.
 pub(crate) fn largest<'a>(scores: impl Iterator<Item = &'a f64>) -> usize {
-    let best = scores.enumerate().fold((0, f64::NEG_INFINITY), |best, (k, &s)| if s > best.1 { (k, s) } else { best });
+    let best = scores
+        .enumerate()
+        .fold((0, f64::NEG_INFINITY), |best, (k, &s)| if s > best.1 { (k, s) } else { best });
     best.0
 }
 

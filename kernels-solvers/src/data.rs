@@ -149,7 +149,13 @@ pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Error> {
 }
 
 /// Whether a parameter lies between two values, both included.
-pub(crate) fn within(name: &str, value: f64, low: f64, high: f64, expected: &'static str) -> Result<f64, Error> {
+pub(crate) fn within(
+    name: &str,
+    value: f64,
+    low: f64,
+    high: f64,
+    expected: &'static str,
+) -> Result<f64, Error> {
     if value >= low && value <= high {
         Ok(value)
     } else {

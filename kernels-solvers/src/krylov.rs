@@ -62,8 +62,7 @@ impl Lanczos {
     /// f(T) e₁.
     pub(crate) fn function(&self, f: impl Fn(f64) -> f64) -> Result<DVector<f64>, Error> {
         let eigen = self.eigen()?;
-        let weights =
-            DVector::from_fn(self.len(), |j, _| f(eigen.values[j]) * eigen.vectors[(0, j)]);
+        let weights = DVector::from_fn(self.len(), |j, _| f(eigen.values[j]) * eigen.vectors[(0, j)]);
         Ok(eigen.vectors * weights)
     }
 

@@ -5,10 +5,20 @@
 //! | targets and a kernel | a regression | [`Krr`] |
 //! | the same, no idea of the ridge | all ridges at once, by leave-one-out, GCV or likelihood | [`RidgePath`] |
 //! | the same, no idea of the kernel's parameters, or a wish for error bars | hyper-parameters by gradients, variances | [`GaussianProcess`] |
-//! | labels | classes and calibrated probabilities | [`KernelClassifier`] |
+//! | labels | classes and calibrated probabilities | [`KernelClassifier`], [`KernelLogistic`], [`GpClassifier`] |
+//! | labels, a lot of samples, or outliers | sparse machines | [`svm`] |
+//! | targets, and a wish for another regularization | early stopping, cut-off, iterated ridges | [`spectral`] |
+//! | a spectrum | the error before fitting | [`risk`] |
+//! | more samples than n² memory allows | a sparse process, a determinant from products | [`SparseGaussianProcess`], [`log_determinant`] |
+//! | several outputs, or noise that varies | one process for all | [`Coregionalized`], [`HeteroscedasticGp`] |
+//! | few labels, many points | the structure of all points | [`Stkr`] |
+//! | no targets | components, clusters, trees that explain them | [`unsupervised`] |
+//! | a costly function with constraints | its minimum | [`ConstrainedSearch`] |
+//! | models to distil, data to condense, views, tasks, teachers | closed forms | [`closed_form`] |
 //!
 //! Solvers take a kernel that is positive definite by its type, or a dynamic one that is checked when fitted; they know
-//! nothing of the kernel or the points beyond their traits. All are exact: n² memory, n³ time, some ten thousand samples.
+//! nothing of the kernel or the points beyond their traits. Where nothing else is said they are exact: n² memory, n³ time, some
+//! ten thousand samples.
 //!
 //! ```
 //! use kernels_core::{Matern, Rows};
@@ -39,6 +49,7 @@
 mod calibration;
 mod centroid;
 mod classify;
+pub mod closed_form;
 mod data;
 mod error;
 mod gp;
@@ -48,8 +59,11 @@ mod logistic;
 mod minimise;
 mod path;
 pub mod risk;
+
 pub mod spectral;
+pub mod stkr;
 pub mod svm;
+pub mod unsupervised;
 mod version;
 
 pub use calibration::Calibration;
@@ -58,14 +72,16 @@ pub use classify::{ClassifierModel, KernelClassifier};
 pub use data::Targets;
 pub use error::Error;
 pub use gp::{
-    ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel, GpPrediction, HeteroscedasticGp,
-    HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs, SearchOutcome, SparseGaussianProcess, SparseGpModel,
-    StochasticEstimate, WeightPosterior, log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
+    ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel,
+    GpPrediction, HeteroscedasticGp, HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs,
+    SearchOutcome, SparseGaussianProcess, SparseGpModel, StochasticEstimate, WeightPosterior,
+    log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
 };
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
 pub use logistic::{KernelLogistic, LogisticModel};
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};
+pub use stkr::{Stkr, StkrModel};
 use version::Version;
 
 /// The README's example, so that it is compiled and run.

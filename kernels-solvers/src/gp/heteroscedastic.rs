@@ -3,7 +3,10 @@
 use kernels_core::{Describe, Kernel, Points, PositiveDefinite};
 
 use super::{GaussianProcess, GpModel, GpPrediction};
-use crate::{Error, data::{at_least, checked}};
+use crate::{
+    Error,
+    data::{at_least, checked},
+};
 
 /// Gaussian process regression whose noise variance is itself a smooth function of the point: the most likely heteroscedastic
 /// process.
@@ -86,7 +89,10 @@ impl<K, N> HeteroscedasticGp<K, N> {
         }
         match noise {
             Some(noise) => Ok(HeteroscedasticModel { function, noise }),
-            None => Err(kernels_core::Error::NotConverged { what: "a heteroscedastic process", iterations: 0 }.into()),
+            None => {
+                Err(kernels_core::Error::NotConverged { what: "a heteroscedastic process", iterations: 0 }
+                    .into())
+            }
         }
     }
 }

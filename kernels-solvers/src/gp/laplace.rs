@@ -2,7 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use kernels_core::{Describe, Kernel, Points, PositiveDefinite, Real, dense::{Cholesky, product}, gram_gradient};
+use kernels_core::{
+    Describe, Kernel, Points, PositiveDefinite, Real,
+    dense::{Cholesky, product},
+    gram_gradient,
+};
 use nalgebra::{DMatrix, DVector};
 
 use super::{Free, values_of};
@@ -176,7 +180,11 @@ impl Mode {
                 return Ok(Self { k, f, a, slope, roots, factor, log_marginal_likelihood });
             }
         }
-        Err(kernels_core::Error::NotConverged { what: "the mode of a Laplace approximation", iterations: MOST }.into())
+        Err(kernels_core::Error::NotConverged {
+            what: "the mode of a Laplace approximation",
+            iterations: MOST,
+        }
+        .into())
     }
 
     /// Of the approximate log marginal likelihood, by the kernel's natural parameters.

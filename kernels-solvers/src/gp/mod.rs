@@ -24,8 +24,8 @@ pub use objective::Objective;
 pub use outputs::{Coregionalized, Outputs};
 pub use search::{ConstrainedSearch, SearchOutcome};
 pub use sparse::{SparseGaussianProcess, SparseGpModel};
-pub use weights::WeightPosterior;
 pub use stochastic::{StochasticEstimate, log_determinant, stochastic_log_marginal_likelihood};
+pub use weights::WeightPosterior;
 
 use crate::{
     Error, Stop, Targets,

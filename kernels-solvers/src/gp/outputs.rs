@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
-use kernels_core::{Block, Definiteness, Describe, Error as CoreError, Kernel, Param, Points, PositiveDefinite, Real, Tile, Transform, Workspace};
+use kernels_core::{
+    Block, Definiteness, Describe, Error as CoreError, Kernel, Param, Points, PositiveDefinite, Real, Tile,
+    Transform, Workspace,
+};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
-use crate::{Error, data::{expect, non_negative}};
+use crate::{
+    Error,
+    data::{expect, non_negative},
+};
 
 /// Points each of which belongs to one of several outputs: what is observed where. Outputs need not be observed at the same
 /// points.
@@ -219,7 +225,9 @@ impl<P: Points, K: Kernel<P>> Kernel<Outputs<P>> for Coregionalized<K> {
         self.kernel.check(&xs.points)?;
         match xs.output.iter().find(|o| **o >= self.own.len()) {
             None => Ok(()),
-            Some(&given) => Err(CoreError::Shape { what: "output of a point (below)", expected: self.own.len(), given }),
+            Some(&given) => {
+                Err(CoreError::Shape { what: "output of a point (below)", expected: self.own.len(), given })
+            }
         }
     }
 }

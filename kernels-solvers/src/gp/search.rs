@@ -112,7 +112,8 @@ impl<K> ConstrainedSearch<K> {
         let delta = within("confidence", self.confidence, f64::MIN_POSITIVE, 1.0, "above 0 and at most 1")?;
         non_negative("tolerance", self.tolerance)?;
         let functions = constraints + 1;
-        let mut outcome = SearchOutcome { evaluated: Vec::new(), values: Vec::new(), best: None, infeasible: false };
+        let mut outcome =
+            SearchOutcome { evaluated: Vec::new(), values: Vec::new(), best: None, infeasible: false };
         let n = candidates.len();
         let prior: Vec<f64> =
             (0..n).map(|i| self.kernel.eval(candidates.point(i), candidates.point(i)).to_f64()).collect();
@@ -167,8 +168,7 @@ impl<K> ConstrainedSearch<K> {
         factor.solve_lower_in_place(white.as_view_mut())?;
         let mut y = DMatrix::from_fn(t, functions, |i, k| outcome.values[i][k]);
         factor.solve_lower_in_place(y.as_view_mut())?;
-        let deviation =
-            (0..n).map(|i| (prior[i] - white.column(i).norm_squared()).max(0.0).sqrt()).collect();
+        let deviation = (0..n).map(|i| (prior[i] - white.column(i).norm_squared()).max(0.0).sqrt()).collect();
         Ok((white.tr_mul(&y), deviation, information))
     }
 }

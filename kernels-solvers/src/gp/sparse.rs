@@ -104,7 +104,8 @@ impl<K: Describe + Clone> SparseGaussianProcess<K> {
                 .filter(|(_, p)| !p.fixed && p.transform.forward(p.value).is_finite())
                 .map(|(index, param)| Free { index: Some(index), param })
                 .collect();
-            let param = kernels_core::Param { bounds: NOISE, ..kernels_core::Param::positive("noise", noise) };
+            let param =
+                kernels_core::Param { bounds: NOISE, ..kernels_core::Param::positive("noise", noise) };
             free.push(Free { index: None, param });
             let bounds: Vec<(f64, f64)> = free.iter().map(Free::bounds).collect();
             let start: Vec<f64> = free.iter().map(|f| f.param.transform.forward(f.param.value)).collect();
@@ -113,7 +114,9 @@ impl<K: Describe + Clone> SparseGaussianProcess<K> {
                 let values = values_of(&free, x);
                 let mut kernel = self.kernel.clone();
                 let found = set(&mut kernel, &values)
-                    .and_then(|noise| Bound::new(&kernel, noise.unwrap_or(self.noise), self.jitter, xs, &z, &y))
+                    .and_then(|noise| {
+                        Bound::new(&kernel, noise.unwrap_or(self.noise), self.jitter, xs, &z, &y)
+                    })
                     .and_then(|bound| bound.gradient(&kernel, xs, &z).map(|g| (bound.value, g)));
                 let Ok((value, (by_kernel, by_noise))) = found else {
                     return (f64::INFINITY, vec![0.0; x.len()]);
@@ -171,7 +174,7 @@ fn greedy_variance<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, most: usize) -> 
     kernel.check(xs)?;
     while chosen.len() < most.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        if !(left[pivot] > floor) && !chosen.is_empty() {
+        if left[pivot] <= floor && !chosen.is_empty() {
             break;
         }
         let at = Block::within(xs, 0..n, pivot..pivot + 1)?;
@@ -246,9 +249,8 @@ impl Bound {
         // yᵀ(Q + v)⁻¹y = (yᵀy − (Wy)ᵀ(I + WWᵀ/v)⁻¹(Wy)/v)/v.
         let quadratic = y.norm_squared() / noise - projected.dot(&weights);
         let ln_det = inner.ln_determinant() + n as f64 * noise.ln();
-        let value = -0.5 * quadratic
-            - 0.5 * outputs * (ln_det + n as f64 * LN_2PI)
-            - 0.5 * outputs * missing / noise;
+        let value =
+            -0.5 * quadratic - 0.5 * outputs * (ln_det + n as f64 * LN_2PI) - 0.5 * outputs * missing / noise;
         Ok(Self { value, noise, own, inner, w, y: y.clone(), weights, missing })
     }
 
@@ -267,7 +269,8 @@ impl Bound {
         let mut solved = self.w.clone();
         self.inner.solve_in_place(solved.as_view_mut())?;
         let trace_inverse = (n as f64 - self.w.dot(&solved) / v) / v;
-        let mut c = (&self.w - solved) * (0.5 * outputs / v) + product(&product(&self.w, &a)?, &a.transpose())? * 0.5;
+        let mut c =
+            (&self.w - solved) * (0.5 * outputs / v) + product(&product(&self.w, &a)?, &a.transpose())? * 0.5;
         self.own_transposed(&mut c);
         let mut by_own = product(&c, &self.w.transpose())?;
         by_own.neg_mut();
@@ -280,7 +283,12 @@ impl Bound {
         let mut gradient = vec![0.0; kernel.params().len()];
         let mut ws = Workspace::new();
         let scalar = |m: &DMatrix<f64>| m.map(P::Scalar::of);
-        kernel.block_gradient(&Block::between(z, 0..m, z, 0..m)?, scalar(&by_own).as_view(), &mut gradient, &mut ws);
+        kernel.block_gradient(
+            &Block::between(z, 0..m, z, 0..m)?,
+            scalar(&by_own).as_view(),
+            &mut gradient,
+            &mut ws,
+        );
         kernel.block_gradient(
             &Block::between(z, 0..m, xs, 0..n)?,
             scalar(&by_cross).as_view(),

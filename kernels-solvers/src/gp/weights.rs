@@ -69,8 +69,7 @@ impl WeightPosterior {
         let ln = (2.0 * std::f64::consts::PI * noise).ln();
         let expected_log_likelihood = -0.5 * n as f64 * ln - 0.5 * (residual.norm_squared() + spread) / noise;
         let second = mean.norm_squared() + covariance.trace();
-        let divergence =
-            0.5 * (second / prior - d as f64 + d as f64 * prior.ln() + factor.ln_determinant());
+        let divergence = 0.5 * (second / prior - d as f64 + d as f64 * prior.ln() + factor.ln_determinant());
         Ok(Self {
             objective: kappa * expected_log_likelihood - divergence,
             mean,

@@ -182,7 +182,11 @@ impl Eigenstructure {
             let middle = (0.5 * (offset.0.ln() + offset.1.ln())).exp();
             let gamma = lowest + middle;
             let z = self.learned(gamma).0;
-            if z >= k || z + ridge * k / (gamma * (k - z)) > n { offset.0 = middle } else { offset.1 = middle }
+            if z >= k || z + ridge * k / (gamma * (k - z)) > n {
+                offset.0 = middle
+            } else {
+                offset.1 = middle
+            }
         }
         lowest + offset.1
     }

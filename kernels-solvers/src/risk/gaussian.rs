@@ -83,10 +83,8 @@ pub fn gaussian_filter_risk(of: &Eigenstructure, n: usize, filter: &dyn Filter) 
     }
     let mirrored: Vec<Node> = nodes.iter().map(Node::conjugate).collect();
     nodes.extend(mirrored);
-    let shares: Vec<Vec<C>> = nodes
-        .iter()
-        .map(|node| values.iter().map(|&v| C::from(v) / (node.kappa + v)).collect())
-        .collect();
+    let shares: Vec<Vec<C>> =
+        nodes.iter().map(|node| values.iter().map(|&v| C::from(v) / (node.kappa + v)).collect()).collect();
     let resolvents: Vec<Vec<C>> = nodes
         .iter()
         .map(|node| values.iter().map(|&v| node.kappa / node.z / (node.kappa + v)).collect())
@@ -110,7 +108,8 @@ pub fn gaussian_filter_risk(of: &Eigenstructure, n: usize, filter: &dyn Filter) 
         variance += node.weight * h * h / node.z * (-node.kappa / node.z) * shares.iter().sum::<C>();
     }
     variance *= of.noise / count;
-    let leakage = bias.im.abs().max(variance.im.abs()) / (bias.re.abs() + variance.re.abs()).max(f64::MIN_POSITIVE);
+    let leakage =
+        bias.im.abs().max(variance.im.abs()) / (bias.re.abs() + variance.re.abs()).max(f64::MIN_POSITIVE);
     Ok(FilterRisk { bias: bias.re, variance: variance.re, leakage })
 }
 
@@ -150,5 +149,6 @@ fn fixed_point(z: C, start: C, values: &[f64], n: f64) -> Result<C, Error> {
             return Ok(kappa);
         }
     }
-    Err(kernels_core::Error::NotConverged { what: "the fixed point of a risk prediction", iterations: 100 }.into())
+    Err(kernels_core::Error::NotConverged { what: "the fixed point of a risk prediction", iterations: 100 }
+        .into())
 }

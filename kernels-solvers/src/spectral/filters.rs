@@ -273,8 +273,8 @@ impl NuMethod {
             }
             let k = k as f64;
             let below = (k + 2.0 * nu - 1.0) * (2.0 * k + 4.0 * nu - 1.0);
-            let momentum =
-                (k - 1.0) * (2.0 * k - 3.0) * (2.0 * k + 2.0 * nu - 1.0) / (below * (2.0 * k + 2.0 * nu - 3.0));
+            let momentum = (k - 1.0) * (2.0 * k - 3.0) * (2.0 * k + 2.0 * nu - 1.0)
+                / (below * (2.0 * k + 2.0 * nu - 3.0));
             let rate = 4.0 * (2.0 * k + 2.0 * nu - 1.0) * (k + nu - 1.0) / below / self.bound;
             Step { momentum, rate, ahead: false }
         };

@@ -15,7 +15,7 @@ use crate::{
 pub struct Smoothness {
     /// β of λⱼ ≍ j^(−β).
     pub decay: f64,
-    /// s: the target lies in the interpolation spaces [H]ˢ' for all s' < s; 1 is the kernel's own space.
+    /// s: the target lies in the interpolation spaces of order s' for all s' < s; 1 is the kernel's own space.
     pub smoothness: f64,
     /// Slope of ln p²ⱼ against ln j, which is −(sβ + 1).
     pub slope: f64,
@@ -72,11 +72,9 @@ fn from_path<P: Points + Clone, K: Kernel<P> + PositiveDefinite>(
 ) -> Result<Smoothness, Error> {
     let n = path.eigenvalues().len();
     let values: Vec<f64> = path.eigenvalues().iter().rev().copied().collect();
-    let squares: Vec<f64> =
-        path.projected().column(0).iter().rev().map(|p| p * p / n as f64).collect();
+    let squares: Vec<f64> = path.projected().column(0).iter().rev().map(|p| p * p / n as f64).collect();
     let truncation = if truncation > 0 { truncation.min(n) } else { above_noise(&squares) };
-    let usable: Vec<usize> =
-        (0..truncation).filter(|&j| values[j] > 0.0 && squares[j] > 0.0).collect();
+    let usable: Vec<usize> = (0..truncation).filter(|&j| values[j] > 0.0 && squares[j] > 0.0).collect();
     at_least("an estimate of smoothness (components that are not 0)", 3, usable.len())?;
     let fit = |of: &[f64]| {
         let points = usable.iter().map(|&j| (((j + 1) as f64).ln(), of[j].ln()));
@@ -154,9 +152,14 @@ impl<K> GradientFlowClassifier<K> {
     {
         expect("labels (one a sample)", xs.len(), labels.len())?;
         let classes = crate::classify::classes(labels)?;
-        let codes = DMatrix::from_fn(labels.len(), classes.len(), |i, k| {
-            if labels[i] == classes[k] { 1.0 } else { -1.0 }
-        });
+        let codes =
+            DMatrix::from_fn(
+                labels.len(),
+                classes.len(),
+                |i, k| {
+                    if labels[i] == classes[k] { 1.0 } else { -1.0 }
+                },
+            );
         let path = SpectralPath::new(self.kernel.clone(), xs, &codes)?;
         let smoothness = from_path(&path, self.truncation).ok();
         let time = match (self.time, smoothness) {
@@ -214,6 +217,8 @@ impl<P: Points, K: Kernel<P>> GradientFlowModel<P, K> {
     /// As [`KrrModel::predict`].
     pub fn predict(&self, xs: &P) -> Result<Vec<usize>, Error> {
         let scores = self.scores(xs)?;
-        Ok((0..scores.nrows()).map(|i| self.classes[crate::classify::largest(scores.row(i).iter())]).collect())
+        Ok((0..scores.nrows())
+            .map(|i| self.classes[crate::classify::largest(scores.row(i).iter())])
+            .collect())
     }
 }

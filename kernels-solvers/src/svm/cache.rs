@@ -44,19 +44,23 @@ impl<P: Points> RowCache<P> {
         }
     }
 
-    pub(super) fn points(&self) -> &P {
-        &self.points
-    }
-
     fn unlink(&mut self, i: usize) {
         let (before, next) = (self.before[i], self.next[i]);
-        if before == NONE { self.first = next } else { self.next[before] = next }
+        if before == NONE {
+            self.first = next
+        } else {
+            self.next[before] = next
+        }
         if next == NONE { self.last = before } else { self.before[next] = before }
     }
 
     fn link_first(&mut self, i: usize) {
         (self.before[i], self.next[i]) = (NONE, self.first);
-        if self.first == NONE { self.last = i } else { self.before[self.first] = i }
+        if self.first == NONE {
+            self.last = i
+        } else {
+            self.before[self.first] = i
+        }
         self.first = i;
     }
 
@@ -93,7 +97,12 @@ impl<P: Points> RowCache<P> {
     }
 
     /// Rows `i` and `j`.
-    pub(super) fn pair<K: Kernel<P>>(&mut self, kernel: &K, i: usize, j: usize) -> Result<(&[f32], &[f32]), Error> {
+    pub(super) fn pair<K: Kernel<P>>(
+        &mut self,
+        kernel: &K,
+        i: usize,
+        j: usize,
+    ) -> Result<(&[f32], &[f32]), Error> {
         self.touch(kernel, i)?;
         self.touch(kernel, j)?;
         // At least two rows are kept, so the second did not evict the first.

@@ -127,10 +127,16 @@ impl<K> SupportVectorClassifier<K> {
             let (lower, upper) = bounds(costs);
             // The linear term −Σa is −yᵀβ.
             let linear = y.iter().map(|y| -y).collect();
-            let problem =
-                Problem { layers: 1, linear, lower, upper, start: vec![0.0; n], group: vec![0; n] };
+            let problem = Problem { layers: 1, linear, lower, upper, start: vec![0.0; n], group: vec![0; n] };
             let solution = solve(&self.kernel, xs, &problem, effort)?;
-            return SvmModel::new(&self.kernel, xs, &solution.beta, solution.level[0], &solution, solution.objective);
+            return SvmModel::new(
+                &self.kernel,
+                xs,
+                &solution.beta,
+                solution.level[0],
+                &solution,
+                solution.objective,
+            );
         };
         within("nu", nu, f64::MIN_POSITIVE, 1.0, "above 0 and at most 1")?;
         // Σa = νn, half in each class, a ≤ 1; scaled to the margin afterwards.

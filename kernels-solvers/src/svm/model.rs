@@ -97,9 +97,11 @@ impl<P: Points, K: Kernel<P>> SvmModel<P, K> {
     /// **Errors.** Points of another kind, or not finite. **Complexity.** A kernel value for every point and support vector.
     pub fn decision(&self, xs: &P) -> Result<Vec<f64>, Error> {
         xs.check_finite()?;
-        let weights = DMatrix::from_fn(self.coefficients.len(), 1, |i, _| P::Scalar::of(self.coefficients[i]));
+        let weights =
+            DMatrix::from_fn(self.coefficients.len(), 1, |i, _| P::Scalar::of(self.coefficients[i]));
         let mut out = DMatrix::repeat(xs.len(), 1, P::Scalar::default());
-        LazyCross::new(&self.kernel, xs, &self.points, BUDGET)?.apply(weights.as_view(), out.as_view_mut())?;
+        LazyCross::new(&self.kernel, xs, &self.points, BUDGET)?
+            .apply(weights.as_view(), out.as_view_mut())?;
         Ok(out.iter().map(|v| v.to_f64() + self.intercept).collect())
     }
 }

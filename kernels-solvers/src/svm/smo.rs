@@ -70,8 +70,7 @@ where
     K: Kernel<P>,
 {
     let n = xs.len();
-    let full_diagonal: Vec<f64> =
-        kernels_core::diagonal(kernel, xs)?.into_iter().map(Real::to_f64).collect();
+    let full_diagonal: Vec<f64> = kernels_core::diagonal(kernel, xs)?.into_iter().map(Real::to_f64).collect();
     if let Some(row) = full_diagonal.iter().position(|d| !d.is_finite()) {
         return Err(kernels_core::Error::NotFinite { row, column: row, value: full_diagonal[row] }.into());
     }
@@ -93,7 +92,8 @@ where
     };
     state.gradient = state.full_gradient(&(0..n).collect::<Vec<_>>())?;
     let variables = problem.linear.len();
-    let most = if effort.max_iterations > 0 { effort.max_iterations } else { (100 * variables).max(10_000_000) };
+    let most =
+        if effort.max_iterations > 0 { effort.max_iterations } else { (100 * variables).max(10_000_000) };
     let every = variables.clamp(1, 1000);
     let (mut iterations, mut countdown, mut restored) = (0, every, false);
     let violation = loop {
@@ -117,7 +117,6 @@ where
                 }
                 // Optimal among those that take part: look at all, and go on if one of the others disagrees.
                 state.restore()?;
-                countdown = 1.max(every.min(countdown));
                 match state.select()? {
                     Some(pair) if pair.violation >= effort.tolerance => {
                         countdown = every;
@@ -128,8 +127,11 @@ where
             }
         };
         if iterations == most {
-            return Err(kernels_core::Error::NotConverged { what: "sequential minimal optimisation", iterations }
-                .into());
+            return Err(kernels_core::Error::NotConverged {
+                what: "sequential minimal optimisation",
+                iterations,
+            }
+            .into());
         }
         iterations += 1;
         state.step(&pair)?;
@@ -137,7 +139,13 @@ where
     state.store();
     let level = state.levels();
     let objective = 0.5
-        * state.whole.iter().zip(&state.gradient).zip(&problem.linear).map(|((b, g), q)| b * (g + q)).sum::<f64>();
+        * state
+            .whole
+            .iter()
+            .zip(&state.gradient)
+            .zip(&problem.linear)
+            .map(|((b, g), q)| b * (g + q))
+            .sum::<f64>();
     Ok(Solution { objective, level, iterations, violation, rows: state.cache.computed, beta: state.whole })
 }
 
@@ -185,7 +193,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             }
         }
         let violation = (up[0].0 - down[0]).max(up[1].0 - down[1]);
-        if !(violation > 0.0) {
+        if violation.is_nan() || violation <= 0.0 {
             return Ok(None);
         }
         if violation < self.effort.tolerance {
@@ -194,7 +202,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         let mut best = (0.0, usize::MAX, usize::MAX);
         for g in 0..2 {
             let (level, i) = up[g];
-            if i == usize::MAX || !(level > down[g]) {
+            if i == usize::MAX || level <= down[g] {
                 continue;
             }
             let own = self.diagonal[i % m];

@@ -27,8 +27,14 @@ fn logistic_agrees_with_newton() {
     close("objective", some.objectives(), &[number(&n["objective"])], 1e-10);
     close("f", some.log_odds(&test).unwrap().as_slice(), &vector(&n["f_test"]), 1e-5);
     // All samples as centres span the same functions.
-    let all = KernelLogistic::new(rbf(0.5)).lambda(0.01).centers((0..60).collect::<Vec<_>>()).fit(&x, &y).unwrap();
-    close("all centres", all.log_odds(&test).unwrap().as_slice(), full.log_odds(&test).unwrap().as_slice(), 1e-4);
+    let all =
+        KernelLogistic::new(rbf(0.5)).lambda(0.01).centers((0..60).collect::<Vec<_>>()).fit(&x, &y).unwrap();
+    close(
+        "all centres",
+        all.log_odds(&test).unwrap().as_slice(),
+        full.log_odds(&test).unwrap().as_slice(),
+        1e-4,
+    );
     let p = full.predict_probability(&test).unwrap();
     assert!(p.row_iter().all(|row| (row.sum() - 1.0).abs() < 1e-12));
 }
@@ -54,7 +60,9 @@ fn logistic_edge_cases() {
 #[test]
 fn centroids_are_means_and_discriminants_are_fishers() {
     // With a linear kernel both have explicit forms in the input space.
-    let x = DMatrix::from_fn(30, 2, |i, j| ((i * (3 + j)) % 7) as f64 + if i % 2 == 0 { 2.0 * j as f64 } else { 0.0 });
+    let x = DMatrix::from_fn(30, 2, |i, j| {
+        ((i * (3 + j)) % 7) as f64 + if i % 2 == 0 { 2.0 * j as f64 } else { 0.0 }
+    });
     let y: Vec<usize> = (0..30).map(|i| i % 2).collect();
     let xs = Rows::new(&x);
     let linear = kernels_core::Linear::new(0.0).unwrap();

@@ -17,7 +17,12 @@ fn wave(n: usize) -> (Rows<f64>, Vec<f64>) {
 fn sparse_bound_is_tight() {
     let (x, y) = wave(40);
     let kernel = Matern::new(1.5, 1.0).unwrap();
-    let exact = GaussianProcess::new(kernel.clone()).noise(0.05).objective(None).normalize(false).fit(&x, &y).unwrap();
+    let exact = GaussianProcess::new(kernel.clone())
+        .noise(0.05)
+        .objective(None)
+        .normalize(false)
+        .fit(&x, &y)
+        .unwrap();
     let sparse = |m: usize| {
         let s = SparseGaussianProcess::new(kernel.clone(), m).noise(0.05).jitter(0.0).optimise(false);
         s.fit(&x, &y).unwrap()
@@ -34,9 +39,11 @@ fn sparse_bound_is_tight() {
     assert!(fitted.evidence_bound() > sparse(12).evidence_bound() && fitted.noise() < 0.05);
     for factor in [0.98, 1.02] {
         let mut moved = fitted.kernel().clone();
-        let values: Vec<f64> = moved.params().iter().map(|p| if p.fixed { p.value } else { p.value * factor }).collect();
+        let values: Vec<f64> =
+            moved.params().iter().map(|p| if p.fixed { p.value } else { p.value * factor }).collect();
         moved.set_params(&values).unwrap();
-        let there = SparseGaussianProcess::new(moved, 12).noise(fitted.noise()).optimise(false).fit(&x, &y).unwrap();
+        let there =
+            SparseGaussianProcess::new(moved, 12).noise(fitted.noise()).optimise(false).fit(&x, &y).unwrap();
         // The choice of inducing points moves with the kernel: allow what that changes.
         assert!(there.evidence_bound() < fitted.evidence_bound() + 1e-2);
     }
@@ -64,7 +71,9 @@ fn stochastic_determinants_are_unbiased() {
     let y = DMatrix::from_column_slice(150, 1, &y);
     let found = stochastic_log_marginal_likelihood(&lazy, &y, 0.1, 60, 60, 3).unwrap();
     assert!((found.value - exact).abs() < 5.0 * found.standard_error, "{found:?} {exact}");
-    assert!(log_determinant(&Dense::new(DMatrix::from_diagonal_element(3, 3, -1.0)).unwrap(), 2, 3, 0).is_err());
+    assert!(
+        log_determinant(&Dense::new(DMatrix::from_diagonal_element(3, 3, -1.0)).unwrap(), 2, 3, 0).is_err()
+    );
     assert!(log_determinant(&lazy, 0, 5, 0).is_err());
 }
 
@@ -72,11 +81,12 @@ fn stochastic_determinants_are_unbiased() {
 fn coregionalised_kernel_keeps_the_contract() {
     let points = Rows::from_row_major((0..12).map(|i| f64::from(i * 7 % 12) / 3.0).collect(), 12, 1).unwrap();
     let xs = Outputs::new(points, (0..12).map(|i| i % 3).collect::<Vec<_>>()).unwrap();
-    let kernel =
-        Coregionalized::new(Rbf::new(0.8).unwrap(), DMatrix::from_fn(3, 2, |i, j| 0.5 + i as f64 - j as f64), vec![
-            0.1, 0.2, 0.3,
-        ])
-        .unwrap();
+    let kernel = Coregionalized::new(
+        Rbf::new(0.8).unwrap(),
+        DMatrix::from_fn(3, 2, |i, j| 0.5 + i as f64 - j as f64),
+        vec![0.1, 0.2, 0.3],
+    )
+    .unwrap();
     let k = gram(&kernel, &xs).unwrap();
     use kernels_core::{Kernel, Points};
     for i in 0..12 {
@@ -98,7 +108,11 @@ fn coregionalised_kernel_keeps_the_contract() {
             gram(&moved, &xs).unwrap().dot(&weights)
         };
         let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-        assert!((got[p] - difference).abs() < 1e-6 * (1.0 + difference.abs()), "{p}: {} {difference}", got[p]);
+        assert!(
+            (got[p] - difference).abs() < 1e-6 * (1.0 + difference.abs()),
+            "{p}: {} {difference}",
+            got[p]
+        );
     }
     let wrong = Outputs::new(Rows::from_row_major(vec![1.0], 1, 1).unwrap(), vec![3]).unwrap();
     assert!(gram(&kernel, &wrong).is_err());
@@ -116,7 +130,12 @@ fn data_emphasised_bound() {
         close(
             key,
             &[q.objective, q.expected_log_likelihood, q.divergence, q.prior_update],
-            &[number(&r["elbo"]), number(&r["expected_loglik"]), number(&r["kl"]), number(&r["prior_var_update"])],
+            &[
+                number(&r["elbo"]),
+                number(&r["expected_loglik"]),
+                number(&r["kl"]),
+                number(&r["prior_var_update"]),
+            ],
             1e-10,
         );
     }
@@ -132,11 +151,14 @@ fn data_emphasised_bound() {
 #[test]
 fn search_finds_feasible_optima_and_declares_infeasibility() {
     let n = 81;
-    let candidates = Rows::from_row_major((0..n).map(|i| f64::from(i) / 40.0 - 1.0).collect(), 81, 1).unwrap();
+    let candidates =
+        Rows::from_row_major((0..n).map(|i| f64::from(i) / 40.0 - 1.0).collect(), 81, 1).unwrap();
     let search = ConstrainedSearch::new(Rbf::new(0.4).unwrap()).norm_bound(2.0).noise(1e-3);
     let x = |i: usize| i as f64 / 40.0 - 1.0;
-    let found = search.run(&candidates, 2, 40, |i| vec![(3.0 * x(i)).sin(), x(i) - 0.6, -0.2 - x(i)]).unwrap();
-    let truth = (0..81).filter(|&i| x(i) <= 0.6 && x(i) >= -0.2).map(|i| (3.0 * x(i)).sin()).fold(f64::MAX, f64::min);
+    let found =
+        search.run(&candidates, 2, 40, |i| vec![(3.0 * x(i)).sin(), x(i) - 0.6, -0.2 - x(i)]).unwrap();
+    let truth =
+        (0..81).filter(|&i| x(i) <= 0.6 && x(i) >= -0.2).map(|i| (3.0 * x(i)).sin()).fold(f64::MAX, f64::min);
     assert!(found.best.unwrap().1 < truth + 0.02, "{found:?} {truth}");
     let none = search.run(&candidates, 1, 200, |_| vec![0.0, 1.0]).unwrap();
     assert!(none.infeasible && none.best.is_none() && none.evaluated.len() < 60, "{}", none.evaluated.len());

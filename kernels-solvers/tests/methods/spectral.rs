@@ -188,7 +188,8 @@ fn eigenframework() {
         let p = problem(number(&r["noise_var"]));
         let (n, k) = (r["n"].as_u64().unwrap() as usize, r["k"].as_u64().unwrap() as usize);
         let got = p.random_features(n, k, number(&r["ridge"])).unwrap();
-        let keys = [("kappa", got.kappa), ("gamma", got.gamma), ("test_mse", got.test), ("train_mse", got.train)];
+        let keys =
+            [("kappa", got.kappa), ("gamma", got.gamma), ("test_mse", got.test), ("train_mse", got.train)];
         for (key, got) in keys {
             if !r[key].is_null() {
                 let expected = number(&r[key]);
@@ -291,9 +292,13 @@ fn predicted_and_measured_risk_on_real_data() {
                 .sum();
             sum += error / total as f64;
         }
-        let (measured, predicted) = (sum / f64::from(trials), structure.ridge_regression(n, ridge).unwrap().test);
+        let (measured, predicted) =
+            (sum / f64::from(trials), structure.ridge_regression(n, ridge).unwrap().test);
         println!("n = {n}, ridge = {ridge}: measured {measured:.4}, predicted {predicted:.4}");
-        assert!((predicted / measured - 1.0).abs() < 0.05, "n = {n}, ridge = {ridge}: {measured} {predicted}");
+        assert!(
+            (predicted / measured - 1.0).abs() < 0.05,
+            "n = {n}, ridge = {ridge}: {measured} {predicted}"
+        );
     }
 }
 
@@ -303,8 +308,7 @@ fn gradient_flow_classifier_beats_chance_and_checks_its_input() {
     let labels: Vec<usize> = y.iter().map(|v| usize::from(*v > 0.0) + 3).collect();
     let xs = Rows::new(&x.rows(0, 700).into_owned());
     let test = Rows::new(&x.rows(700, 330).into_owned());
-    let model =
-        GradientFlowClassifier::new(Laplacian::new(8.0).unwrap()).fit(&xs, &labels[..700]).unwrap();
+    let model = GradientFlowClassifier::new(Laplacian::new(8.0).unwrap()).fit(&xs, &labels[..700]).unwrap();
     let predicted = model.predict(&test).unwrap();
     let right = predicted.iter().zip(&labels[700..]).filter(|(a, b)| a == b).count();
     assert!(right > 240, "{right} of 330 right, time {}", model.time());

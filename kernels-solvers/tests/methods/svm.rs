@@ -60,7 +60,12 @@ fn agrees_with_libsvm() {
 
     let three = &models["one_vs_rest_3class"];
     let model = svc().fit(&x, &labels(&three["y"])).unwrap();
-    close("rest", model.decision(&test).unwrap().as_slice(), matrix(&three["decision_test"]).as_slice(), 1e-5);
+    close(
+        "rest",
+        model.decision(&test).unwrap().as_slice(),
+        matrix(&three["decision_test"]).as_slice(),
+        1e-5,
+    );
 }
 
 /// Small caches and set-aside variables change the path, not the optimum.
@@ -101,7 +106,9 @@ fn edge_cases() {
     assert!(svc().weights(vec![1.0]).fit(&one(&[1.0, 2.0]), &[0, 1]).is_err());
     let zero = svc().weights(vec![1.0, 1.0, 0.0]).fit(&one(&[1.0, 2.0, 3.0]), &[0, 1, 0]).unwrap();
     assert_eq!(zero.machines()[0].support(), &[0, 1]);
-    assert!(svc().max_iterations(1).tolerance(1e-12).fit(&one(&[1.0, 2.0, 1.5, 1.7]), &[0, 1, 1, 0]).is_err());
+    assert!(
+        svc().max_iterations(1).tolerance(1e-12).fit(&one(&[1.0, 2.0, 1.5, 1.7]), &[0, 1, 1, 0]).is_err()
+    );
     assert!(SupportVectorRegression::new(rbf(0.5)).epsilon(-1.0).fit(&one(&[1.0]), &[1.0]).is_err());
     // A constant target needs no support vectors; its level is the constant.
     let flat = SupportVectorRegression::new(rbf(0.5)).fit(&one(&[1.0, 2.0]), &[7.0, 7.0]).unwrap();
