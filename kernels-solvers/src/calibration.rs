@@ -41,7 +41,7 @@ pub(crate) fn sigmoid(t: f64) -> f64 {
 }
 
 /// ln(1 + eᵗ) without overflow.
-fn softplus(t: f64) -> f64 {
+pub(crate) fn softplus(t: f64) -> f64 {
     t.max(0.0) + (-t.abs()).exp().ln_1p()
 }
 

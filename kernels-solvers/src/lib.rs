@@ -6,10 +6,20 @@
 //! | the same, no idea of the ridge | all ridges at once, by leave-one-out, GCV or likelihood | [`RidgePath`] |
 //! | the same, no idea of the kernel's parameters, or a wish for error bars | hyper-parameters by gradients, variances | [`GaussianProcess`] |
 //! | targets and a conditionally positive definite kernel (thin plates, distances) | an interpolant or smoother | [`CpdInterpolation`] |
-//! | labels | classes and calibrated probabilities | [`KernelClassifier`] |
+//! | labels | classes and calibrated probabilities | [`KernelClassifier`], [`KernelLogistic`], [`GpClassifier`] |
+//! | labels, a lot of samples, or outliers | sparse machines | [`svm`] |
+//! | targets, and a wish for another regularization | early stopping, cut-off, iterated ridges | [`spectral`] |
+//! | a spectrum | the error before fitting | [`risk`] |
+//! | more samples than n² memory allows | a sparse process, a determinant from products | [`SparseGaussianProcess`], [`log_determinant`] |
+//! | several outputs, or noise that varies | one process for all | [`Coregionalized`], [`HeteroscedasticGp`] |
+//! | few labels, many points | the structure of all points | [`Stkr`] |
+//! | no targets | components, clusters, trees that explain them | [`unsupervised`] |
+//! | a costly function with constraints | its minimum | [`ConstrainedSearch`] |
+//! | models to distil, data to condense, views, tasks, teachers | closed forms | [`closed_form`] |
 //!
 //! Solvers take a kernel that is positive definite by its type, or a dynamic one that is checked when fitted; they know
-//! nothing of the kernel or the points beyond their traits. All are exact: n² memory, n³ time, some ten thousand samples.
+//! nothing of the kernel or the points beyond their traits. Where nothing else is said they are exact: n² memory, n³ time, some
+//! ten thousand samples.
 //!
 //! ```
 //! use kernels_core::{Matern, Rows};
@@ -41,6 +51,7 @@ mod calibration;
 mod centroid;
 mod classify;
 mod cpd;
+pub mod closed_form;
 mod data;
 mod error;
 mod gp;
@@ -50,8 +61,11 @@ mod logistic;
 mod minimise;
 mod path;
 pub mod risk;
+
 pub mod spectral;
+pub mod stkr;
 pub mod svm;
+pub mod unsupervised;
 mod version;
 
 pub use calibration::Calibration;
@@ -70,6 +84,7 @@ pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
 pub use logistic::{KernelLogistic, LogisticModel};
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};
+pub use stkr::{Stkr, StkrModel};
 use version::Version;
 
 /// The README's example, so that it is compiled and run.

@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::{
     Error, KrrModel,
-    calibration::sigmoid,
+    calibration::{sigmoid, softplus},
     classify::{classes, largest},
     data::{checked_points, cross_f64, expect, gram_f64, non_negative, positive},
     krr::weight_roots,
@@ -157,11 +157,6 @@ impl<K> KernelLogistic<K> {
         let what = "kernel logistic regression";
         Err(kernels_core::Error::NotConverged { what, iterations: self.max_iterations }.into())
     }
-}
-
-/// ln(1 + eᵗ) without overflow.
-fn softplus(t: f64) -> f64 {
-    t.max(0.0) + (-t.abs()).exp().ln_1p()
 }
 
 /// The functions that are searched.

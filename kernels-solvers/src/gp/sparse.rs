@@ -174,7 +174,7 @@ fn greedy_variance<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, most: usize) -> 
     kernel.check(xs)?;
     while chosen.len() < most.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        if !(left[pivot] > floor) && !chosen.is_empty() {
+        if left[pivot] <= floor && !chosen.is_empty() {
             break;
         }
         let at = Block::within(xs, 0..n, pivot..pivot + 1)?;

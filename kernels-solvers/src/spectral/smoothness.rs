@@ -15,7 +15,7 @@ use crate::{
 pub struct Smoothness {
     /// β of λⱼ ≍ j^(−β).
     pub decay: f64,
-    /// s: the target lies in the interpolation spaces [H]ˢ' for all s' < s; 1 is the kernel's own space.
+    /// s: the target lies in the interpolation spaces of order s' for all s' < s; 1 is the kernel's own space.
     pub smoothness: f64,
     /// Slope of ln p²ⱼ against ln j, which is −(sβ + 1).
     pub slope: f64,

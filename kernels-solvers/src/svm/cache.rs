@@ -44,10 +44,6 @@ impl<P: Points> RowCache<P> {
         }
     }
 
-    pub(super) fn points(&self) -> &P {
-        &self.points
-    }
-
     fn unlink(&mut self, i: usize) {
         let (before, next) = (self.before[i], self.next[i]);
         if before == NONE {

@@ -117,7 +117,6 @@ where
                 }
                 // Optimal among those that take part: look at all, and go on if one of the others disagrees.
                 state.restore()?;
-                countdown = 1.max(every.min(countdown));
                 match state.select()? {
                     Some(pair) if pair.violation >= effort.tolerance => {
                         countdown = every;
@@ -194,7 +193,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             }
         }
         let violation = (up[0].0 - down[0]).max(up[1].0 - down[1]);
-        if !(violation > 0.0) {
+        if violation.is_nan() || violation <= 0.0 {
             return Ok(None);
         }
         if violation < self.effort.tolerance {
@@ -203,7 +202,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         let mut best = (0.0, usize::MAX, usize::MAX);
         for g in 0..2 {
             let (level, i) = up[g];
-            if i == usize::MAX || !(level > down[g]) {
+            if i == usize::MAX || level <= down[g] {
                 continue;
             }
             let own = self.diagonal[i % m];

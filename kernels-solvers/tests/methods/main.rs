@@ -2,9 +2,11 @@
 //! independent implementations (sources are in the files), and their invariants.
 
 mod classification;
+mod closed_form;
 mod processes;
 mod spectral;
 mod svm;
+mod unsupervised;
 
 use kernels_core::Rows;
 use nalgebra::DMatrix;

@@ -1,0 +1,252 @@
+//! The closed-form methods against direct computations.
+
+use kernels_core::{Points, Rows};
+use kernels_solvers::{Krr, closed_form::*};
+use nalgebra::DMatrix;
+
+use super::*;
+
+#[test]
+fn self_distillation() {
+    let file = read(include_str!("../reference/self_distillation.json"));
+    let (x, y, ridge) = (rows(&file["x"]), vector(&file["y"]), number(&file["ridge"]));
+    let d = SelfDistillation::new(rbf(80.0), &x, &y, ridge).unwrap();
+    for (a, r) in file["alphas"].as_object().unwrap() {
+        let a: f64 = a.parse().unwrap();
+        for (step, expected) in r["fit_steps_1_to_6"].as_array().unwrap().iter().enumerate() {
+            close("fit", d.fitted(step + 1, a).unwrap().as_slice(), &vector(expected), 1e-11);
+        }
+        close("limit", d.limit(a).unwrap().as_slice(), &vector(&r["limit"]), 1e-11);
+    }
+    let o = &file["optimal_alpha_step2"];
+    let (x_val, y_val) = (rows(&file["x_val"]), vector(&file["y_val"]));
+    close("p", d.model(1, 1.0).unwrap().predict(&x_val).unwrap().as_slice(), &vector(&o["p"]), 1e-10);
+    close("q", d.model(2, 0.0).unwrap().predict(&x_val).unwrap().as_slice(), &vector(&o["q"]), 1e-10);
+    let share = d.best_share(2, 0.5, &x_val, &y_val).unwrap();
+    close("share", &[share], &[number(&o["alpha_star_unclipped"])], 1e-9);
+    assert!(d.fitted(0, 0.5).is_err() && d.fitted(1, 1.5).is_err());
+    assert!(SelfDistillation::new(rbf(1.0), &x, &y, 0.0).is_err());
+}
+
+#[test]
+fn proximal_ridge_regression() {
+    let file = read(include_str!("../reference/proker.json"));
+    let unit = |v: &Value| {
+        let mut m = matrix(v);
+        m.row_iter_mut().for_each(|mut row| row /= row.norm());
+        m
+    };
+    let (support, weights, test) =
+        (unit(&file["support"]), unit(&file["class_weights"]), unit(&file["test"]));
+    let labels = labels(&file["labels"]);
+    let y = DMatrix::from_fn(12, 3, |i, c| f64::from(u8::from(labels[i] == c)));
+    let kernel = Spherical::new(number(&file["beta"])).unwrap();
+    let (base, at_test) = (&support * weights.transpose(), &test * weights.transpose());
+    let (xs, at) = (Rows::new(&support), Rows::new(&test));
+    let lambda = number(&file["lam"]);
+    let model = ProximalKrr::new(kernel.clone()).ridge(lambda).fit(&xs, &y, &base).unwrap();
+    close(
+        "proximal",
+        model.predict(&at, &at_test).unwrap().as_slice(),
+        matrix(&file["proximal_krr"]).as_slice(),
+        1e-10,
+    );
+    // Leave-one-out residuals are those of refits.
+    let loo = ProximalKrr::new(kernel.clone()).ridge(lambda).leave_one_out(&xs, &y, &base).unwrap();
+    let rest: Vec<usize> = (1..12).collect();
+    let without = ProximalKrr::new(kernel).ridge(lambda);
+    let without =
+        without.fit(&xs.subset(&rest).unwrap(), &y.select_rows(&rest), &base.select_rows(&rest)).unwrap();
+    let first = without.predict(&xs.subset(&[0]).unwrap(), &base.rows(0, 1).into_owned()).unwrap();
+    close("loo", (y.rows(0, 1) - first).as_slice(), loo.residuals.rows(0, 1).into_owned().as_slice(), 1e-9);
+    assert!(model.predict(&at, &base).is_err());
+}
+
+#[test]
+fn barlow_twins() {
+    let file = read(include_str!("../reference/kernel_barlow_twins.json"));
+    let (a, b) = (matrix(&file["view1"]), matrix(&file["view2"]));
+    let stacked = DMatrix::from_fn(18, 4, |i, j| if i < 9 { a[(i, j)] } else { b[(i - 9, j)] });
+    let model = BarlowTwins::new(rbf(0.3), 3).fit(&Rows::new(&stacked)).unwrap();
+    close("gamma", model.eigenvalues().as_slice(), &vector(&file["gamma_eigenvalues"]), 1e-11);
+    let f = model.transform(&rows(&file["X_test"])).unwrap();
+    let inner = &f * f.transpose();
+    close("embedding", inner.as_slice(), matrix(&file["embedding_gram_test"]).as_slice(), 1e-9);
+    assert!((model.correlation().unwrap() - DMatrix::identity(3, 3)).amax() < 1e-10);
+    let s = &file["sigmoidal_dynamics"];
+    for (t, expected) in vector(&s["times"]).iter().zip(s["singular_values"].as_array().unwrap()) {
+        let got: Vec<f64> =
+            (0..3).map(|j| learning_curve(model.eigenvalues()[j], number(&s["s0"]), *t).unwrap()).collect();
+        close("curve", &got, &vector(expected), 1e-9);
+    }
+    let l = &file["linear_gd"];
+    // Γ of the file: (1/2n) Σ (x x'ᵀ + x' xᵀ).
+    let cross = a.tr_mul(&b);
+    let gamma = (&cross + cross.transpose()) / 18.0;
+    let (losses, w) =
+        descend_linear(&matrix(&l["W0"]), &gamma, number(&l["lr"]), l["steps"].as_u64().unwrap() as usize)
+            .unwrap();
+    let every: Vec<f64> = losses.iter().step_by(100).copied().collect();
+    close("losses", &every, &vector(&l["loss_every_100"]), 1e-10);
+    close("end", w.as_slice(), matrix(&l["W_end"]).as_slice(), 1e-9);
+    assert!(BarlowTwins::new(rbf(0.3), 19).fit(&Rows::new(&stacked)).is_err());
+    assert!(BarlowTwins::new(rbf(0.3), 1).fit(&Rows::new(&stacked.rows(0, 5).into_owned())).is_err());
+}
+
+#[test]
+fn inducing_points() {
+    let file = read(include_str!("../reference/dataset_distillation.json"));
+    let (xs, xt) = (rows(&file["Xs"]), rows(&file["Xt"]));
+    let (ys, yt) = (matrix(&file["Ys"]), matrix(&file["Yt"]));
+    let method = InducingPoints::new(rbf(0.4)).ridge(0.01);
+    let got = method.loss(&xs, &ys, &xt, &yt).unwrap();
+    close("loss", &[got.value], &[number(&file["loss"])], 1e-11);
+    close("by targets", got.by_targets.as_slice(), matrix(&file["grad_Ys"]).as_slice(), 1e-10);
+    close("by points", got.by_points.as_slice(), matrix(&file["grad_Xs"]).as_slice(), 1e-9);
+    let best = method.optimal_targets(&xs, &xt, &yt).unwrap();
+    close("targets", best.as_slice(), matrix(&file["optimal_Ys"]).as_slice(), 1e-8);
+    let least = method.loss(&xs, &best, &xt, &yt).unwrap();
+    close("least", &[least.value], &[number(&file["loss_at_optimal_Ys"])], 1e-10);
+    let (x, y) = method.distil(&xs, &ys, &xt, &yt, 40).unwrap();
+    assert!(method.loss(&x, &y, &xt, &yt).unwrap().value < least.value);
+    assert!(method.loss(&xs, &ys.rows(0, 3).into_owned(), &xt, &yt).is_err());
+}
+
+#[test]
+fn teaching() {
+    let file = read(include_str!("../reference/nonparametric_teaching.json"));
+    let pool = rows(&file["pool"]);
+    let target = DMatrix::from_column_slice(25, 1, &vector(&file["target"]));
+    let method = Teaching::new(rbf(2.0)).step(number(&file["eta"]));
+    let r = &file["greedy_single"];
+    let got = method.greedy(&pool, &target, 15).unwrap();
+    assert_eq!(got.picks.concat(), labels(&r["picks"]));
+    close("mse", &got.errors, &vector(&r["mse"]), 1e-11);
+    close("f", got.values.as_slice(), &vector(&r["f"]), 1e-11);
+    let three = method.clone().batch(3).greedy(&pool, &target, 15).unwrap();
+    close("f of batches", three.values.as_slice(), &vector(&file["greedy_batch3"]["f"]), 1e-11);
+    // On average over teachers that show anything, greedy is better; coefficients are those of the values.
+    let random: f64 =
+        (0..20).map(|s| method.random(&pool, &target, 15, s).unwrap().errors[14]).sum::<f64>() / 20.0;
+    assert!(got.errors[14] < random, "{} {random}", got.errors[14]);
+    let k = kernels_core::gram(&rbf(2.0), &pool).unwrap();
+    close("coefficients", (k * &got.coefficients).as_slice(), got.values.as_slice(), 1e-12);
+    // Two learners: the examples are shared.
+    let both = DMatrix::from_fn(25, 2, |i, c| if c == 0 { target[i] } else { -target[i] });
+    let lesson = method.greedy(&pool, &both, 15).unwrap();
+    close("learners", lesson.values.column(0).as_slice(), got.values.as_slice(), 1e-12);
+    assert!(Teaching::new(rbf(1.0)).batch(0).greedy(&pool, &target, 1).is_err());
+}
+
+#[test]
+fn continual() {
+    let file = read(include_str!("../reference/kernel_continual.json"));
+    let (coreset, query) = (matrix(&file["coreset"]), matrix(&file["query"]));
+    let (omega, bias) = (matrix(&file["omega"]), vector(&file["bias"]));
+    let codes = matrix(&file["labels_onehot"]);
+    let scale = (number(&file["gamma"]), number(&file["beta"]));
+    let task = KernelTask::new(&coreset, &codes, (&omega, &bias), number(&file["lmd"]), scale).unwrap();
+    close("logits", task.logits(&query).unwrap().as_slice(), matrix(&file["logits"]).as_slice(), 1e-10);
+    close(
+        "softmax",
+        task.predict_probability(&query).unwrap().as_slice(),
+        matrix(&file["softmax"]).as_slice(),
+        1e-10,
+    );
+    let kl = &file["kl"];
+    let get = |key: &str| vector(&kl[key]);
+    let value = gaussian_divergence(&get("mu_q"), &get("logvar_q"), &get("mu_p"), &get("logvar_p")).unwrap();
+    close("kl", &[value], &[number(&kl["value"])], 1e-12);
+    assert!(gaussian_divergence(&[1.0], &[1.0, 2.0], &[1.0], &[1.0]).is_err());
+    // Same seed, same task; labels must exist.
+    let draw =
+        |seed| KernelTask::draw(&coreset, &[0, 1, 2, 0, 1, 2, 0], 3, (&[0.0; 4], &[0.0; 4]), 50, 0.1, seed);
+    assert_eq!(draw(3).unwrap(), draw(3).unwrap());
+    assert_ne!(draw(3).unwrap(), draw(4).unwrap());
+    assert!(KernelTask::draw(&coreset, &[3; 7], 3, (&[0.0; 4], &[0.0; 4]), 50, 0.1, 0).is_err());
+}
+
+#[test]
+fn affine_hulls() {
+    let file = read(include_str!("../reference/kahm.json"));
+    let data = matrix(&file["data"]);
+    let hull = AffineHull::new(&data, 3).unwrap();
+    close("tau", &[hull.tau()], &[number(&file["tau"])], 1e-12);
+    close("lambda", &[hull.lambda()], &[number(&file["lambda_fixed_point"])], 1e-9);
+    let points = matrix(&file["new_points"]);
+    close("image", hull.images(&points).unwrap().as_slice(), matrix(&file["image"]).as_slice(), 1e-8);
+    close("distance", hull.distances(&points).unwrap().as_slice(), &vector(&file["distance"]), 1e-8);
+    assert!((0.0..1.0).contains(&hull.modelling_error().unwrap()));
+    // Far away: the mean, not NaN.
+    let far = hull.images(&DMatrix::from_element(1, 6, 1e9)).unwrap();
+    close("far", far.as_slice(), data.row_mean().as_slice(), 1e-12);
+    assert!(AffineHull::new(&DMatrix::from_element(5, 2, 1.0), 1).is_err());
+    assert!(AffineHull::new(&data.rows(0, 1).into_owned(), 1).is_err());
+    let two =
+        DMatrix::from_fn(
+            20,
+            2,
+            |i, j| if i < 10 { (i * (j + 1)) as f64 } else { 40.0 - (i * (2 - j)) as f64 },
+        );
+    let labels: Vec<usize> = (0..20).map(|i| usize::from(i >= 10) + 5).collect();
+    let model = AffineHullClassifier::new(&two, &labels, 2).unwrap();
+    assert!(model.predict(&two).unwrap().iter().zip(&labels).filter(|(a, b)| a == b).count() >= 18);
+}
+
+#[test]
+fn conditional_means() {
+    let file = read(include_str!("../reference/conditional_mean.json"));
+    let (features, prior) = (matrix(&file["features"]), rows(&file["prior"]));
+    let t = number(&file["t"]);
+    let embedding = ConditionalMean::new(rbf(0.5), &prior, number(&file["lam"])).unwrap();
+    let centroids = embedding.centroids(&features).unwrap();
+    close("centroids", centroids.as_slice(), matrix(&file["centroids"]).as_slice(), 1e-10);
+    close("plain", &[decoupled_uniformity(&features, t).unwrap()], &[number(&file["loss_plain"])], 1e-12);
+    close("kernel", &[decoupled_uniformity(&centroids, t).unwrap()], &[number(&file["loss_kernel"])], 1e-10);
+    // An expectation is a ridge regression of the values.
+    let krr = Krr::new(rbf(0.5)).ridge(number(&file["lam"])).fit(&prior, &features).unwrap();
+    let at = rows(&file["prior"]);
+    let (a, b) = (embedding.expectation(&at, &features).unwrap(), krr.predict(&at).unwrap());
+    close("expectation", a.as_slice(), b.as_slice(), 1e-10);
+    assert!(decoupled_uniformity(&features.rows(0, 1).into_owned(), t).is_err());
+    assert!(embedding.centroids(&features.rows(0, 2).into_owned()).is_err());
+}
+
+#[test]
+fn kernel_flow() {
+    let file = read(include_str!("../reference/ferumal.json"));
+    let x = matrix(&file["x"]);
+    let layer =
+        AffineCoupling::new(rbf(0.5), &rows(&file["aux_points"]), matrix(&file["A_s"]), matrix(&file["A_t"]))
+            .unwrap();
+    let (y, ln_det) = layer.forward(&x).unwrap();
+    close("y", y.as_slice(), matrix(&file["y"]).as_slice(), 1e-12);
+    close("log determinant", ln_det.as_slice(), &vector(&file["logdet"]), 1e-12);
+    let likelihood = layer.log_likelihood(&x).unwrap();
+    close("likelihood", likelihood.as_slice(), &vector(&file["standard_normal_loglik"]), 1e-12);
+    close("inverse", layer.inverse(&y).unwrap().as_slice(), x.as_slice(), 1e-12);
+    // The determinant is that of the derivative, by central differences at the first sample.
+    let first = x.rows(0, 1).into_owned();
+    let jacobian = DMatrix::from_fn(5, 5, |i, j| {
+        let at = |step: f64| {
+            let mut moved = first.clone();
+            moved[j] += step;
+            layer.forward(&moved).unwrap().0[i]
+        };
+        (at(1e-6) - at(-1e-6)) / 2e-6
+    });
+    assert!((jacobian.determinant().abs().ln() - ln_det[0]).abs() < 1e-8);
+    assert!(layer.forward(&x.columns(0, 4).into_owned()).is_err());
+}
+
+#[test]
+fn linear_dynamics() {
+    let file = read(include_str!("../reference/linear_grokking.json"));
+    let flow = LinearDynamics::new(&matrix(&file["X"]), &vector(&file["D0"]), number(&file["eta"])).unwrap();
+    for r in file["dynamics"].as_array().unwrap() {
+        let (train, generalisation) = flow.losses(number(&r["t"])).unwrap();
+        close("losses", &[train, generalisation], &[number(&r["train"]), number(&r["gen"])], 1e-10);
+    }
+    assert!(flow.losses(-1.0).is_err());
+    assert!(accuracy_within(0.0, 1.0).unwrap() > 0.999 && accuracy_within(-1.0, 1.0).is_err());
+}
