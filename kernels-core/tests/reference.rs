@@ -149,6 +149,8 @@ fn derivatives_by_the_input() {
                 }
             }
         }
+    }
+}
 
 mod low_rank {
     use super::{matrix, read};
@@ -212,9 +214,7 @@ mod low_rank {
     #[test]
     fn hostile_operators() {
         use nalgebra::{DMatrix, dmatrix};
-        let run = |m: DMatrix<f64>, k: usize| {
-            PivotedCholesky::new(k).run(&Dense::new(m).unwrap(), &mut ())
-        };
+        let run = |m: DMatrix<f64>, k: usize| PivotedCholesky::new(k).run(&Dense::new(m).unwrap(), &mut ());
         assert_eq!(run(DMatrix::zeros(0, 0), 3).unwrap().rank(), 0);
         assert_eq!(run(DMatrix::zeros(4, 4), 3).unwrap().rank(), 0);
         assert_eq!(run(dmatrix![2.0], 3).unwrap().rank(), 1);
@@ -226,6 +226,6 @@ mod low_rank {
         assert!(run(dmatrix![-1.0], 1).is_err());
         assert!(run(dmatrix![f64::NAN], 1).is_err());
         let out_of_range = PivotedCholesky::new(2).pivots([5]);
-        assert!(out_of_range.run(&Dense::new(DMatrix::identity(2, 2)).unwrap(), &mut ()).is_err());
+        assert!(out_of_range.run(&Dense::new(DMatrix::<f64>::identity(2, 2)).unwrap(), &mut ()).is_err());
     }
 }

@@ -6,9 +6,14 @@
 //! | the same, no idea of the ridge | all ridges at once, by leave-one-out, GCV or likelihood | [`RidgePath`] |
 //! | the same, no idea of the kernel's parameters, or a wish for error bars | hyper-parameters by gradients, variances | [`GaussianProcess`] |
 //! | labels | classes and calibrated probabilities | [`KernelClassifier`] |
+//! | too many samples for a matrix | the same solution by products with it | [`ConjugateGradients`], [`Askotch`], [`Minres`] |
+//! | 10⁵ samples and more, on disk perhaps | a model on a few thousand centres | [`Falkon`], [`LogFalkon`], [`EigenPro`] |
+//! | samples that come and go | a fit that follows them | [`IncrementalKrr`], [`PartialFit`] |
+//! | no wish to choose | a method within memory and time, and why | [`AutoRegression`], [`plan()`] |
 //!
 //! Solvers take a kernel that is positive definite by its type, or a dynamic one that is checked when fitted; they know
-//! nothing of the kernel or the points beyond their traits. All are exact: n² memory, n³ time, some ten thousand samples.
+//! nothing of the kernel or the points beyond their traits. The first four are exact: n² memory, n³ time, some ten thousand
+//! samples. White noise in a kernel is seen by the exact solvers alone: give it to the others as their ridge.
 //!
 //! ```
 //! use kernels_core::{Matern, Rows};
@@ -36,26 +41,49 @@
 //! bits.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod askotch;
 mod calibration;
+mod checkpoint;
 mod classify;
 mod data;
+mod eigenpro;
 mod error;
+mod falkon;
 mod gp;
+mod incremental;
 mod krr;
+mod krylov;
+mod leverage;
+mod log_falkon;
 mod minimise;
 mod path;
+mod plan;
+mod report;
+mod stream;
+mod tuning;
 mod version;
 
+pub use askotch::Askotch;
 pub use calibration::Calibration;
 pub use classify::{ClassifierModel, KernelClassifier};
 pub use data::Targets;
+pub use eigenpro::EigenPro;
 pub use error::Error;
+pub use falkon::{Falkon, uniform_landmarks};
 pub use gp::{
     FitReport, GaussianProcess, GpModel, GpPrediction, LeaveOneOutDensity, Objective, median_length_scales,
 };
+pub use incremental::{IncrementalKrr, PartialFit};
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
+pub use krylov::{BlockJacobi, ConjugateGradients, Identity, LowRankPreconditioner, Minres, Preconditioner};
+pub use leverage::{Leverage, leverage_landmarks};
+pub use log_falkon::LogFalkon;
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};
+pub use plan::{AutoRegression, Method, Plan, plan};
+pub use report::{Ended, SolveReport};
+pub use stream::{BlockSource, InMemory};
+pub use tuning::{Fold, Round, cross_validate, folds, successive_halving};
 use version::Version;
 
 /// The README's example, so that it is compiled and run.

@@ -308,9 +308,10 @@ impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyCross<'_, P, K> {
                         }
                     } else {
                         // The transpose as a view with its strides exchanged, which the product takes at full speed.
-                        let transposed = nalgebra::MatrixView::<P::Scalar, Dyn, Dyn, Dyn, Dyn>::from_slice_with_strides(
-                            tile, m, count, count, 1,
-                        );
+                        let transposed =
+                            nalgebra::MatrixView::<P::Scalar, Dyn, Dyn, Dyn, Dyn>::from_slice_with_strides(
+                                tile, m, count, count, 1,
+                            );
                         sum.gemm(one, &transposed, &u, one);
                     }
                     ws.give(values);
