@@ -232,6 +232,6 @@ mod low_rank {
         assert!(run(dmatrix![-1.0], 1).is_err());
         assert!(run(dmatrix![f64::NAN], 1).is_err());
         let out_of_range = PivotedCholesky::new(2).pivots([5]);
-        assert!(out_of_range.run(&Dense::new(DMatrix::identity(2, 2)).unwrap(), &mut ()).is_err());
+        assert!(out_of_range.run(&Dense::new(DMatrix::<f64>::identity(2, 2)).unwrap(), &mut ()).is_err());
     }
 }

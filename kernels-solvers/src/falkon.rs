@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kernels_core::{Describe, Error as CoreError, Kernel, LazyCross, Points, PositiveDefinite, Progress, Real,
+use kernels_core::{
+    Describe, Error as CoreError, Kernel, LazyCross, Points, PositiveDefinite, Progress, Real,
     dense::Cholesky,
 };
 use nalgebra::{DMatrix, DVector};
@@ -184,8 +185,12 @@ impl<K> Falkon<K> {
         let center_weights: Option<Vec<f64>> =
             self.weights.as_ref().map(|w| indices.iter().map(|i| w[*i]).collect());
         let kmm = gram_f64(&self.kernel, &centers)?;
-        let mut products =
-            Products { kernel: &self.kernel, centers: &centers, weights: self.weights.as_deref(), budget: self.budget };
+        let mut products = Products {
+            kernel: &self.kernel,
+            centers: &centers,
+            weights: self.weights.as_deref(),
+            budget: self.budget,
+        };
         let (coefficients, report) = if self.sketched {
             self.solve_sketched(source, &mut products, kmm, progress)?
         } else {
@@ -208,7 +213,8 @@ impl<K> Falkon<K> {
     where
         K: Describe,
     {
-        let text = format!("{method} {n} {:?} {:?} {} {:?}", self.centers, self.lambda, self.seed, self.tolerance);
+        let text =
+            format!("{method} {n} {:?} {:?} {} {:?}", self.centers, self.lambda, self.seed, self.tolerance);
         self.kernel.params().iter().fold(fold(FIRST, text.as_bytes()), |h, p| fold_values(h, [&p.value]))
     }
 
@@ -227,7 +233,7 @@ impl<K> Falkon<K> {
         let (n, m) = (source.len(), kmm.nrows());
         let penalty = n as f64 * self.lambda;
         let sketch = products.sketch(source, self.seed)?;
-        let base = kernels_core::dense::product(&sketch.transpose(), &sketch)? + &kmm * penalty;
+        let base = kernels_core::dense::transposed_product(&sketch, &sketch)? + &kmm * penalty;
         let (factor, jitter) = factorize(base, f64::EPSILON)?;
         let right = products.right_side(source)?;
         let mut apply = |a: &DMatrix<f64>| Ok(products.normal(source, a)? + &kmm * a * penalty);
@@ -374,7 +380,7 @@ impl Basis {
                 row *= w.max(0.0).sqrt();
             }
         }
-        let mut inner = kernels_core::dense::product(&scaled.transpose(), &scaled)? / m as f64;
+        let mut inner = kernels_core::dense::transposed_product(&scaled, &scaled)? / m as f64;
         for i in 0..m {
             inner[(i, i)] += lambda;
         }
@@ -405,6 +411,11 @@ impl Basis {
         image += upper_solve(&self.a, beta)? * lambda;
         self.a.solve_lower_in_place(image.as_view_mut())?;
         Ok(image)
+    }
+
+    /// Tᵀ.
+    pub(crate) fn lower(&self) -> &DMatrix<f64> {
+        &self.transposed_t
     }
 
     /// T and A as upper triangles.
@@ -536,5 +547,62 @@ impl<P: Points, K: Kernel<P>> Products<'_, P, K> {
         })?;
         expect("rows of all blocks together", source.len(), start)?;
         Ok(out.transpose())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kernels_core::{Rbf, Rows, gram};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn matrix(v: &Value) -> DMatrix<f64> {
+        let rows: Vec<Vec<f64>> = v
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| match r.as_array() {
+                Some(r) => r.iter().map(|x| x.as_f64().unwrap()).collect(),
+                None => vec![r.as_f64().unwrap()],
+            })
+            .collect();
+        DMatrix::from_fn(rows.len(), rows[0].len(), |i, j| rows[i][j])
+    }
+
+    /// Factors, right-hand side and every iterate of the reference; the source is in the file.
+    #[test]
+    fn preconditioner_and_iterates() {
+        let file: Value =
+            serde_json::from_str(include_str!("../tests/reference/nystrom_falkon.json")).unwrap();
+        let (xs, y) = (Rows::new(&matrix(&file["X"])), matrix(&file["Y"]).columns(0, 1).into_owned());
+        let kernel = Rbf::new((0.5_f64 / 0.4).sqrt()).unwrap();
+        let indices: Vec<usize> =
+            file["center_indices"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
+        let centers = kernels_core::Points::subset(&xs, &indices).unwrap();
+        let r = &file["falkon"];
+        let basis = Basis::new(gram(&kernel, &centers).unwrap(), 1e-3, None).unwrap();
+        let (t, a) = basis.triangles();
+        // A Cholesky factor of a matrix of condition number up to 1e4.
+        assert!((t - matrix(&r["T"])).amax() < 1e-10);
+        assert!((a - matrix(&r["A"])).amax() < 1e-10);
+        let mut source = InMemory::new(xs.clone(), &y).unwrap();
+        let products = Products { kernel: &kernel, centers: &centers, weights: None, budget: 1 << 20 };
+        let right = basis.pull(products.right_side(&mut source).unwrap() / 24.0).unwrap();
+        assert!((&right - matrix(&r["rhs"])).amax() < 1e-10);
+        let mut apply = |beta: &DMatrix<f64>| {
+            let image = products.normal(&mut source, &basis.push(beta)?)? / 24.0;
+            basis.operator(beta, image, 1e-3)
+        };
+        let none = crate::Identity;
+        let mut it = Iteration::new(&right, None, &mut apply, &none).unwrap();
+        for (k, expected) in r["cg_iterates"].as_array().unwrap().iter().enumerate() {
+            it.step(0.0, &mut apply, &none).unwrap();
+            let beta = matrix(&expected["beta"]);
+            assert!((&it.x - &beta).amax() < 1e-8 * beta.amax(), "iterate {k}");
+            let alpha = matrix(&expected["alpha"]);
+            assert!((basis.push(&it.x).unwrap() - &alpha).amax() < 1e-6 * alpha.amax(), "iterate {k}");
+        }
     }
 }

@@ -16,10 +16,14 @@
 //! | no targets | components, clusters, trees that explain them | [`unsupervised`] |
 //! | a costly function with constraints | its minimum | [`ConstrainedSearch`] |
 //! | models to distil, data to condense, views, tasks, teachers | closed forms | [`closed_form`] |
+//! | too many samples for a matrix | the same solution by products with it | [`ConjugateGradients`], [`Askotch`], [`Minres`] |
+//! | 10⁵ samples and more, on disk perhaps | a model on a few thousand centres | [`Falkon`], [`LogFalkon`], [`EigenPro`] |
+//! | samples that come and go | a fit that follows them | [`IncrementalKrr`], [`PartialFit`] |
+//! | no wish to choose | a method within memory and time, and why | [`AutoRegression`], [`plan()`] |
 //!
 //! Solvers take a kernel that is positive definite by its type, or a dynamic one that is checked when fitted; they know
 //! nothing of the kernel or the points beyond their traits. Where nothing else is said they are exact: n² memory, n³ time, some
-//! ten thousand samples.
+//! ten thousand samples. White noise in a kernel is seen by the exact solvers alone: give it to the others as their ridge.
 //!
 //! ```
 //! use kernels_core::{Matern, Rows};
@@ -47,14 +51,19 @@
 //! bits.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod askotch;
 mod calibration;
 mod centroid;
+mod checkpoint;
 mod classify;
 mod cpd;
 pub mod closed_form;
 mod data;
+mod eigenpro;
 mod error;
+mod falkon;
 mod gp;
+mod incremental;
 mod krr;
 mod krylov;
 mod logistic;
@@ -66,25 +75,42 @@ pub mod spectral;
 pub mod stkr;
 pub mod svm;
 pub mod unsupervised;
+mod leverage;
+mod log_falkon;
+mod plan;
+mod report;
+mod stream;
+mod tuning;
 mod version;
 
+pub use askotch::Askotch;
 pub use calibration::Calibration;
 pub use centroid::{CentroidModel, NearestCentroid};
 pub use classify::{ClassifierModel, KernelClassifier};
 pub use cpd::{CpdInterpolation, CpdModel};
 pub use data::Targets;
+pub use eigenpro::EigenPro;
 pub use error::Error;
+pub use falkon::{Falkon, uniform_landmarks};
 pub use gp::{
     ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel,
     GpPrediction, HeteroscedasticGp, HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs,
     SearchOutcome, SparseGaussianProcess, SparseGpModel, StochasticEstimate, WeightPosterior,
     log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
 };
+pub use incremental::{IncrementalKrr, PartialFit};
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
 pub use logistic::{KernelLogistic, LogisticModel};
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};
 pub use stkr::{Stkr, StkrModel};
+pub use krylov::{BlockJacobi, ConjugateGradients, Identity, LowRankPreconditioner, Minres, Preconditioner};
+pub use leverage::{Leverage, leverage_landmarks};
+pub use log_falkon::LogFalkon;
+pub use plan::{AutoRegression, Method, Plan, plan};
+pub use report::{Ended, SolveReport};
+pub use stream::{BlockSource, InMemory};
+pub use tuning::{Fold, Round, cross_validate, folds, successive_halving};
 use version::Version;
 
 /// The README's example, so that it is compiled and run.

@@ -78,10 +78,7 @@ impl<P: Points> BlockSource for InMemory<P> {
         self.y.ncols()
     }
 
-    fn pass(
-        &mut self,
-        visit: &mut dyn FnMut(&P, &DMatrix<f64>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn pass(&mut self, visit: &mut dyn FnMut(&P, &DMatrix<f64>) -> Result<(), Error>) -> Result<(), Error> {
         visit(&self.xs, &self.y)
     }
 

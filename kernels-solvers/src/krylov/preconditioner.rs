@@ -2,7 +2,7 @@
 
 use kernels_core::{
     Error as CoreError, Kernel, LowRank, Operator, Points, Real,
-    dense::{Cholesky, SymmetricEigen, product},
+    dense::{Cholesky, SymmetricEigen, product, transposed_product},
 };
 use nalgebra::DMatrix;
 use rand::SeedableRng;
@@ -128,7 +128,7 @@ fn positive(alpha: f64) -> Result<f64, Error> {
 
 /// Orthonormal U and eigenvalues s of FFᵀ = U diag(s) Uᵀ, from the small matrix FᵀF; directions below rounding are left out.
 fn left_singular(f: &DMatrix<f64>) -> Result<(DMatrix<f64>, Vec<f64>), Error> {
-    let eigen = SymmetricEigen::new(&product(&f.transpose(), f)?)?;
+    let eigen = SymmetricEigen::new(&transposed_product(f, f)?)?;
     let largest = eigen.values.iter().copied().fold(0.0, f64::max);
     let cut = largest * f.ncols() as f64 * 1e-14;
     let kept: Vec<usize> = (0..f.ncols()).filter(|k| eigen.values[*k] > cut).collect();

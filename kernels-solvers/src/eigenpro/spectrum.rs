@@ -1,0 +1,112 @@
+//! The preconditioner of EigenPro: the top of the spectrum, from a subsample.
+
+use kernels_core::{
+    Error as CoreError, Kernel, LazyCross, Points, Real,
+    dense::{SymmetricEigen, product, transposed_product},
+};
+use nalgebra::DMatrix;
+
+use crate::{Error, data::gram_f64};
+
+/// K_SS / s = Σ σⱼ eⱼ eⱼᵀ, with the top q directions damped to the level of the (q+1)-th: g ↦ E D Eᵀ K_SB g, Dⱼ = (1 − (τ/σⱼ)ᵃ) / (s σⱼ).
+#[derive(Clone, Debug)]
+pub(crate) struct Spectrum<P> {
+    pub(crate) points: P,
+    basis: DMatrix<f64>,
+    damping: Vec<f64>,
+    /// Largest eigenvalue that is left: τ, or σ₁^{1−a} τᵃ.
+    pub(crate) top: f64,
+    /// β = max k(x, x) over the subsample.
+    pub(crate) peak: f64,
+}
+
+impl<P: Points> Spectrum<P> {
+    /// Of `points`, with `q` directions (fewer when the spectrum ends before) and exponent `a` in (0, 1]; `ridge` is added to the
+    /// diagonal of the kernel matrix.
+    pub(crate) fn new<K: Kernel<P>>(
+        kernel: &K,
+        points: P,
+        q: usize,
+        a: f64,
+        ridge: f64,
+    ) -> Result<Self, Error> {
+        let s = points.len();
+        let mut gram = gram_f64(kernel, &points)?;
+        for i in 0..s {
+            gram[(i, i)] += ridge;
+        }
+        let peak = gram.diagonal().iter().copied().fold(0.0, f64::max);
+        if peak <= 0.0 {
+            let what = "EigenPro (points with a positive k(x, x))";
+            return Err(CoreError::TooFewPoints { what, needed: 1, given: 0 }.into());
+        }
+        let eigen = SymmetricEigen::new(&(gram / s as f64))?;
+        let value = |j: usize| eigen.values[s - 1 - j].max(0.0);
+        // Directions that are rounding alone are no directions.
+        let cut = value(0) * s as f64 * f64::EPSILON;
+        let q = (0..q.min(s - 1)).take_while(|j| value(*j + 1) > cut).count();
+        let tail = value(q).max(cut);
+        let basis = DMatrix::from_fn(s, q, |i, j| eigen.vectors[(i, s - 1 - j)]);
+        let damping = (0..q).map(|j| (1.0 - (tail / value(j)).powf(a)) / (s as f64 * value(j))).collect();
+        let top = if q == 0 { value(0) } else { value(0).powf(1.0 - a) * tail.powf(a) };
+        Ok(Self { points, basis, damping, top, peak })
+    }
+
+    /// m* = ⌊β/λ̄⌋ + 1: the batch above which a larger one no longer pays.
+    pub(crate) fn critical_batch(&self) -> usize {
+        // A spectrum that is flat leaves no bound: then everything is one batch.
+        (self.peak / self.top.max(f64::MIN_POSITIVE)).min(1e9) as usize + 1
+    }
+
+    /// Step for every sample of a batch of m: 1 / (β + (m−1) λ̄), the best for the slowest direction that is left, and
+    /// half of what would diverge.
+    pub(crate) fn step(&self, batch: usize) -> f64 {
+        1.0 / (self.peak + (batch as f64 - 1.0) * self.top)
+    }
+
+    /// Raises λ̄ to what ten power iterations of the preconditioned operator find on a `fresh` sample, when the subsample
+    /// has promised too much.
+    pub(crate) fn calibrated<K: Kernel<P>>(mut self, kernel: &K, fresh: &P) -> Result<Self, Error> {
+        let n = fresh.len();
+        let within = gram_f64(kernel, fresh)?;
+        let across = kernels_core::cross_gram(kernel, &self.points, fresh)?.map(Real::to_f64);
+        let mut v = DMatrix::from_fn(n, 1, |i, _| 1.0 + 0.5 * ((i * i) as f64).sin());
+        let mut value = 0.0;
+        for _ in 0..10 {
+            let norm = v.norm();
+            if norm <= 0.0 {
+                break;
+            }
+            v /= norm;
+            let damped = transposed_product(&across, &self.damp(&product(&across, &v)?)?)?;
+            v = (product(&within, &v)? - damped) / n as f64;
+            value = v.norm();
+        }
+        if value > self.top * 1.1 {
+            self.top = value;
+        }
+        Ok(self)
+    }
+
+    /// E D Eᵀ v, s × t.
+    pub(crate) fn damp(&self, v: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        let mut inner = transposed_product(&self.basis, v)?;
+        for (mut row, d) in inner.row_iter_mut().zip(&self.damping) {
+            row *= *d;
+        }
+        Ok(product(&self.basis, &inner)?)
+    }
+}
+
+/// K(xs, ys) v, in the scalars of the points.
+pub(crate) fn cross_times<P: Points, K: Kernel<P>>(
+    kernel: &K,
+    xs: &P,
+    ys: &P,
+    v: &DMatrix<f64>,
+    budget: usize,
+) -> Result<DMatrix<f64>, Error> {
+    let mut out = DMatrix::repeat(xs.len(), v.ncols(), P::Scalar::default());
+    LazyCross::new(kernel, xs, ys, budget)?.apply(v.map(P::Scalar::of).as_view(), out.as_view_mut())?;
+    Ok(out.map(Real::to_f64))
+}

@@ -1,0 +1,265 @@
+//! What a fit will cost before it runs, and the choice of a method by it.
+
+use kernels_core::{
+    Error as CoreError, Kernel, LazyGram, PivotedCholesky, Points, PositiveDefinite, Progress, Real, Shifted,
+};
+use nalgebra::DVector;
+
+use crate::{
+    Askotch, ConjugateGradients, Error, Falkon, Krr, KrrModel, LowRankPreconditioner, SolveReport, Targets,
+    data::checked,
+};
+
+/// A way to fit a kernel regression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Method {
+    /// Cholesky factorization of the whole matrix.
+    Exact,
+    /// Conjugate gradients with a pivoted Cholesky preconditioner; exact up to its tolerance.
+    ConjugateGradients,
+    /// Sketch-and-project on blocks; exact up to its tolerance.
+    Askotch,
+    /// Falkon on this many centres.
+    Falkon {
+        /// Number of centres.
+        centers: usize,
+    },
+    /// EigenPro 4 on this many centres, 10 epochs.
+    EigenPro {
+        /// Number of centres.
+        centers: usize,
+    },
+    /// A support vector machine by SMO with a cache of rows.
+    Svm,
+}
+
+/// Estimated cost of a fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The method.
+    pub method: Method,
+    /// Peak bytes beside the data.
+    pub bytes: f64,
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Why this method, in words.
+    pub reason: String,
+}
+
+/// Operations of a kernel value's profile, beside the 2d of its distance.
+const PROFILE: f64 = 20.0;
+
+/// Estimated cost of fitting n samples of d features and `outputs` outputs in f64: never allocates, so that 200 000 samples give
+/// a number and no failure.
+///
+/// Iterations are assumed: 100 of conjugate gradients, 20 of Falkon, 50 passes of ASkotch, 10 epochs of EigenPro, 5n updates of SMO.
+///
+/// ```
+/// use kernels_solvers::{Method, plan};
+/// let exact = plan(200_000, 10, 1, Method::Exact);
+/// assert!(exact.bytes > 300e9);
+/// assert!(plan(200_000, 10, 1, Method::Falkon { centers: 2000 }).bytes < 1e9);
+/// ```
+pub fn plan(n: usize, d: usize, outputs: usize, method: Method) -> Plan {
+    let (n, d, t) = (n as f64, d as f64, outputs.max(1) as f64);
+    let value = 2.0 * d + PROFILE;
+    let (bytes, flops) = match method {
+        Method::Exact => {
+            (8.0 * n * n + 24.0 * n * t, n * n * value / 2.0 + n * n * n / 3.0 + 2.0 * n * n * t)
+        }
+        Method::ConjugateGradients => {
+            let rank = rank(n as usize) as f64;
+            (
+                8.0 * n * (2.0 * rank + 22.0 * t),
+                100.0 * n * n * (value / 2.0 + 2.0 * t) + 4.0 * n * rank * rank,
+            )
+        }
+        Method::Askotch => {
+            let b = (n / 100.0).max(32.0);
+            (8.0 * (2.0 * b * b + 8.0 * n * t), 50.0 * n * n * (2.0 * value + 2.0 * t))
+        }
+        Method::Falkon { centers } => {
+            let m = (centers as f64).min(n);
+            (
+                8.0 * (5.0 * m * m + 24.0 * m * t + n * t) + WORKING,
+                21.0 * n * m * (value + 4.0 * t) + 2.0 * m * m * m,
+            )
+        }
+        Method::EigenPro { centers } => {
+            let (p, s) = ((centers as f64).min(n), n.min(2000.0));
+            let epochs = 10.0 * n * (2.0 * p * (value + 2.0 * t) + s * value + p * value / 2.0);
+            (8.0 * (4.0 * s * s + 6.0 * p * t + s * p + n * t) + WORKING, epochs + 9.0 * s * s * s)
+        }
+        Method::Svm => (8.0 * 10.0 * n + 200e6_f64.min(8.0 * n * n), 5.0 * n * n * value),
+    };
+    let reason = format!("{bytes:.2e} bytes and {flops:.2e} operations");
+    Plan { method, bytes, flops, reason }
+}
+
+/// Working memory of lazy products.
+const WORKING: f64 = (64 << 20) as f64;
+
+/// Rank of the preconditioner: 2√n, within bounds.
+fn rank(n: usize) -> usize {
+    (2.0 * (n as f64).sqrt()).clamp(10.0, 1000.0) as usize
+}
+
+/// Kernel ridge regression by whatever method fits a memory and a time budget, most exact first; it says why before it runs.
+///
+/// ```
+/// use kernels_core::{Rbf, Rows};
+/// use kernels_solvers::{AutoRegression, Method};
+/// let auto = AutoRegression::new(Rbf::new(1.0)?).ridge(0.1).memory(1e9).seconds(60.0);
+/// assert_eq!(auto.plan(1_000, 5, 1)?.method, Method::Exact);
+/// let large = auto.plan(3_000_000, 10, 1)?;
+/// assert!(matches!(large.method, Method::Falkon { .. }));
+/// println!("{}", large.reason);
+/// # Ok::<(), kernels_solvers::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AutoRegression<K> {
+    kernel: K,
+    ridge: f64,
+    memory: f64,
+    seconds: f64,
+    rate: f64,
+    seed: u64,
+}
+
+impl<K> AutoRegression<K> {
+    /// α = 1, 2 GB, 600 seconds at 10¹⁰ operations a second.
+    pub fn new(kernel: K) -> Self {
+        Self { kernel, ridge: 1.0, memory: 2e9, seconds: 600.0, rate: 1e10, seed: 0 }
+    }
+
+    /// Sets α > 0 of (K + αI) c = y; Falkon's λ is α / n.
+    pub fn ridge(mut self, alpha: f64) -> Self {
+        self.ridge = alpha;
+        self
+    }
+
+    /// Bytes that the fit may take beside the data.
+    pub fn memory(mut self, bytes: f64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// Seconds that the fit should take.
+    pub fn seconds(mut self, seconds: f64) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
+    /// Operations a second of this machine, on all cores.
+    pub fn rate(mut self, flops_per_second: f64) -> Self {
+        self.rate = flops_per_second;
+        self
+    }
+
+    /// Seed of what is random.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The method that [`AutoRegression::fit`] will take, with its cost and the reason. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`CoreError::Memory`] when nothing fits: Falkon on 50 centres is the least.
+    pub fn plan(&self, n: usize, d: usize, outputs: usize) -> Result<Plan, Error> {
+        let limit = self.seconds * self.rate;
+        let mut refused = Vec::new();
+        let names = [
+            ("exact Cholesky", Method::Exact),
+            ("conjugate gradients", Method::ConjugateGradients),
+            ("ASkotch", Method::Askotch),
+        ];
+        for (name, method) in names {
+            let p = plan(n, d, outputs, method);
+            if let Some(why) = self.excess(&p, limit) {
+                refused.push(format!("{name} would need {why}"));
+            } else {
+                return Ok(Self::reasoned(p, name, &refused));
+            }
+        }
+        let mut centers = n.min(20_000);
+        loop {
+            let p = plan(n, d, outputs, Method::Falkon { centers });
+            let fits = p.bytes <= self.memory;
+            if fits && (p.flops <= limit || centers <= 50) {
+                return Ok(Self::reasoned(p, &format!("Falkon on {centers} centres"), &refused));
+            }
+            if centers <= 50 {
+                let (needed, available) = (p.bytes as usize, self.memory as usize);
+                return Err(CoreError::Memory { what: "the smallest Falkon fit", needed, available }.into());
+            }
+            centers = (centers * 4 / 5).max(50);
+        }
+    }
+
+    fn excess(&self, p: &Plan, limit: f64) -> Option<String> {
+        if p.bytes > self.memory {
+            Some(format!("{:.2} GB of {:.2}", p.bytes / 1e9, self.memory / 1e9))
+        } else if p.flops > limit {
+            Some(format!("{:.0} s of {:.0}", p.flops / self.rate, self.seconds))
+        } else {
+            None
+        }
+    }
+
+    fn reasoned(mut p: Plan, name: &str, refused: &[String]) -> Plan {
+        let mut reason = format!("{name}: {}", p.reason);
+        if !refused.is_empty() {
+            reason = format!("{reason}; {}", refused.join("; "));
+        }
+        p.reason = reason;
+        p
+    }
+
+    /// Fits by [`AutoRegression::plan`]; `features` is d for the cost of a kernel value (0 is fine for other points).
+    ///
+    /// **Errors.** Those of the method taken. The exact method has no report of iterations: its residual is 0.
+    pub fn fit<P, Y>(
+        &self,
+        xs: &P,
+        y: &Y,
+        features: usize,
+        progress: &mut dyn Progress,
+    ) -> Result<(KrrModel<P, K>, SolveReport, Plan), Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+        Y: Targets + ?Sized,
+    {
+        let targets = checked("regression", &self.kernel, xs, y)?;
+        let plan = self.plan(xs.len(), features, targets.ncols())?;
+        let kernel = self.kernel.clone();
+        let (model, report) = match plan.method {
+            Method::ConjugateGradients => {
+                let budget = 64 << 20;
+                let k = LazyGram::new(&self.kernel, xs, budget)?;
+                let low =
+                    PivotedCholesky::new(rank(xs.len())).accelerated(self.seed, 64).run(&k, progress)?;
+                let preconditioner = LowRankPreconditioner::new(&low, self.ridge)?;
+                let operator = Shifted::new(k, P::Scalar::of(self.ridge));
+                let (c, report) =
+                    ConjugateGradients::new().solve(&operator, &targets, &preconditioner, None, progress)?;
+                let outputs = c.ncols();
+                (KrrModel::new(kernel, xs.clone(), c, DVector::zeros(outputs)), report)
+            }
+            Method::Askotch => {
+                Askotch::new(kernel).ridge(self.ridge).seed(self.seed).fit(xs, &targets, progress)?
+            }
+            Method::Falkon { centers } => Falkon::new(kernel, centers)
+                .lambda(self.ridge / xs.len() as f64)
+                .seed(self.seed)
+                .fit(xs, &targets, progress)?,
+            _ => {
+                let model = Krr::new(kernel).ridge(self.ridge).fit(xs, &targets)?;
+                (model, SolveReport::direct())
+            }
+        };
+        Ok((model, report, plan))
+    }
+}
