@@ -50,23 +50,23 @@ mod petgraph;
 mod push;
 mod walks;
 
+pub use builders::{grid, random_labelled_graphs, ring_with_chords};
+pub use compare::*;
 pub use error::Error;
 pub use graph::{Duplicates, Graph, GraphBuilder, SparseMatrix, Symmetrize};
-pub use laplacian::Laplacian;
+pub use io::*;
 pub use kernel::{Dangling, NodeKernel};
+pub use laplacian::Laplacian;
+pub use learning::*;
+pub use nearest::{EdgeWeight, Joining, nearest, nearest_graph, radius_graph};
 pub use nodes::{NodeGram, Nodes};
+pub use online::{OnlineKernel, OnlineLabels};
 pub use operator::{
     SpectralOperator, conjugate_gradient, lanczos, resistance_embedding, solve_laplacian, spectral_features,
 };
-pub use walks::{
-    Copies, LearnedModulation, LengthLaw, ModulationNetwork, RandomWalks, WalkFeatures, WalkKernel, deconvolve,
-    expected_error, fit_modulation, learn_modulation, modulation_exponential, modulation_inverse_power,
-    modulation_power,
-};
-pub use builders::{grid, random_labelled_graphs, ring_with_chords};
-pub use compare::*;
-pub use io::*;
-pub use learning::*;
-pub use nearest::{EdgeWeight, Joining, nearest, nearest_graph, radius_graph};
-pub use online::{OnlineKernel, OnlineLabels};
 pub use push::{Push, PushColumn, Pusher};
+pub use walks::{
+    Copies, LearnedModulation, LengthLaw, ModulationNetwork, RandomWalks, WalkFeatures, WalkKernel,
+    deconvolve, expected_error, fit_modulation, learn_modulation, modulation_exponential,
+    modulation_inverse_power, modulation_power,
+};

@@ -2,7 +2,11 @@
 
 use kernels_core::{Points, Rows};
 
-use crate::{Duplicates, Error, Graph, GraphBuilder, error::{parameter, positive}, parallel};
+use crate::{
+    Duplicates, Error, Graph, GraphBuilder,
+    error::{parameter, positive},
+    parallel,
+};
 
 /// Which pairs of near points are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +55,12 @@ pub fn nearest(points: &Rows<f64>, k: usize) -> Result<Vec<Vec<(usize, f64)>>, E
     points.check_finite()?;
     let n = points.len();
     if n <= k {
-        return Err(kernels_core::Error::TooFewPoints { what: "a graph of k nearest points", needed: k + 1, given: n }.into());
+        return Err(kernels_core::Error::TooFewPoints {
+            what: "a graph of k nearest points",
+            needed: k + 1,
+            given: n,
+        }
+        .into());
     }
     Ok(parallel::map(n, |i| {
         let mut all: Vec<(usize, f64)> =
@@ -79,7 +88,12 @@ pub fn nearest(points: &Rows<f64>, k: usize) -> Result<Vec<Vec<(usize, f64)>>, E
 /// assert_eq!(graph.edge_list().collect::<Vec<_>>(), [(0, 1, 1.0), (1, 2, 1.0)]);
 /// # Ok::<(), kernels_graph::Error>(())
 /// ```
-pub fn nearest_graph(points: &Rows<f64>, k: usize, joining: Joining, weight: EdgeWeight) -> Result<Graph, Error> {
+pub fn nearest_graph(
+    points: &Rows<f64>,
+    k: usize,
+    joining: Joining,
+    weight: EdgeWeight,
+) -> Result<Graph, Error> {
     if let EdgeWeight::Gaussian(sigma) = weight {
         positive("sigma", sigma)?;
     }
@@ -106,7 +120,10 @@ pub fn radius_graph(points: &Rows<f64>, radius: f64, weight: EdgeWeight) -> Resu
     points.check_finite()?;
     match weight {
         EdgeWeight::SelfTuning => {
-            return Err(Error::Unsupported { what: "self-tuning weights of a radius graph", hint: "they need k neighbours" });
+            return Err(Error::Unsupported {
+                what: "self-tuning weights of a radius graph",
+                hint: "they need k neighbours",
+            });
         }
         EdgeWeight::Gaussian(sigma) if !(sigma > 0.0) => return Err(parameter("sigma", sigma, "above 0")),
         _ => {}

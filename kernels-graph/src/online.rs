@@ -2,7 +2,12 @@
 
 use nalgebra::DMatrix;
 
-use crate::{Error, Graph, Laplacian, error::positive, laplacian::dense, push::{Push, Pusher}};
+use crate::{
+    Error, Graph, Laplacian,
+    error::positive,
+    laplacian::dense,
+    push::{Push, Pusher},
+};
 
 /// The kernel M = (K⁻¹/(2λ) + I/(2n))⁻¹ of the online predictor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,16 +79,33 @@ impl<'a> OnlineLabels<'a> {
     ///
     /// # Errors
     /// Parameters out of range, fewer than two classes, a directed graph.
-    pub fn new(graph: &'a Graph, classes: usize, kernel: OnlineKernel, lambda_over_n: f64, epsilon: f64) -> Result<Self, Error> {
+    pub fn new(
+        graph: &'a Graph,
+        classes: usize,
+        kernel: OnlineKernel,
+        lambda_over_n: f64,
+        epsilon: f64,
+    ) -> Result<Self, Error> {
         positive("epsilon", epsilon)?;
-        Self::with_columns(graph, classes, kernel, lambda_over_n, Columns::Push(Box::new(Pusher::new(graph)?), epsilon))
+        Self::with_columns(
+            graph,
+            classes,
+            kernel,
+            lambda_over_n,
+            Columns::Push(Box::new(Pusher::new(graph)?), epsilon),
+        )
     }
 
     /// The same with exact columns, from one dense inverse. O(n³) once, O(n) a query. Not always better.
     ///
     /// # Errors
     /// As [`OnlineLabels::new`].
-    pub fn exact(graph: &'a Graph, classes: usize, kernel: OnlineKernel, lambda_over_n: f64) -> Result<Self, Error> {
+    pub fn exact(
+        graph: &'a Graph,
+        classes: usize,
+        kernel: OnlineKernel,
+        lambda_over_n: f64,
+    ) -> Result<Self, Error> {
         positive("lambda", lambda_over_n)?;
         let m = exact_matrix(graph, kernel, lambda_over_n)?;
         Self::with_columns(graph, classes, kernel, lambda_over_n, Columns::Exact(m))
@@ -125,7 +147,10 @@ impl<'a> OnlineLabels<'a> {
         match &self.columns {
             Columns::Exact(m) => self.remaining = m.trace(),
             Columns::Push(..) => {
-                return Err(Error::Unsupported { what: "the trace of pushed columns", hint: "use exact columns" });
+                return Err(Error::Unsupported {
+                    what: "the trace of pushed columns",
+                    hint: "use exact columns",
+                });
             }
         }
         Ok(self)
@@ -259,7 +284,9 @@ fn exact_matrix(graph: &Graph, kernel: OnlineKernel, lambda_over_n: f64) -> Resu
     let lambda = lambda_over_n * n as f64;
     let identity = DMatrix::<f64>::identity(n, n);
     let a = match kernel {
-        OnlineKernel::Laplacian => dense(&graph.laplacian(Laplacian::Combinatorial)?) + &identity * lambda_over_n,
+        OnlineKernel::Laplacian => {
+            dense(&graph.laplacian(Laplacian::Combinatorial)?) + &identity * lambda_over_n
+        }
         OnlineKernel::Symmetric => dense(&graph.laplacian(Laplacian::Symmetric)?) + &identity * lambda_over_n,
         OnlineKernel::Smoothed => {
             &identity * (1.0 + lambda_over_n) - dense(&graph.normalized_adjacency()) * lambda_over_n

@@ -21,9 +21,9 @@ impl Graph {
         graph: &Other<N, E, Ty>,
         weight: impl Fn(&E) -> f64,
     ) -> Result<Self, Error> {
-        GraphBuilder::new(graph.node_count())
-            .directed(graph.is_directed())
-            .build(graph.edge_references().map(|e| (e.source().index(), e.target().index(), weight(e.weight()))))
+        GraphBuilder::new(graph.node_count()).directed(graph.is_directed()).build(
+            graph.edge_references().map(|e| (e.source().index(), e.target().index(), weight(e.weight()))),
+        )
     }
 
     /// The graph as an undirected `petgraph` graph.

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::{Error, Graph, error::{parameter, positive}};
+use crate::{
+    Error, Graph,
+    error::{parameter, positive},
+};
 
 /// Which inverse a push approximates a column of.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,9 +8,9 @@ mod edges;
 
 use kernels_core::dense::SymmetricEigen;
 use kernels_graph::{
-    EdgeHistogram, Graph, GraphKernel, GraphSet, Graphlets, KernelMixture, LabelledGraph, Laplacian, NeighbourhoodHash,
-    NodeKernel, Propagation, ShortestPath, VertexHistogram, WalkSeries, Wasserstein, WeisfeilerLehman, WlAssignment,
-    earth_mover, graph_gram, info_nce,
+    EdgeHistogram, Graph, GraphKernel, GraphSet, Graphlets, KernelMixture, LabelledGraph, Laplacian,
+    NeighbourhoodHash, NodeKernel, Propagation, ShortestPath, VertexHistogram, WalkSeries, Wasserstein,
+    WeisfeilerLehman, WlAssignment, earth_mover, graph_gram, info_nce,
 };
 use nalgebra::DMatrix;
 use proptest::prelude::*;
@@ -26,7 +26,8 @@ fn graphs() -> impl Strategy<Value = Graph> {
 fn labelled() -> impl Strategy<Value = LabelledGraph> {
     graphs().prop_flat_map(|g| {
         let n = g.nodes();
-        prop::collection::vec(0i64..3, n).prop_map(move |l| LabelledGraph::new(g.clone()).node_labels(l).unwrap())
+        prop::collection::vec(0i64..3, n)
+            .prop_map(move |l| LabelledGraph::new(g.clone()).node_labels(l).unwrap())
     })
 }
 

@@ -4,9 +4,9 @@ mod features;
 mod foundation;
 mod group;
 mod machine;
+mod ntk;
 mod sample;
 mod sequences;
-mod ntk;
 pub(crate) mod side;
 mod statistics;
 

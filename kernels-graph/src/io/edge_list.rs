@@ -1,6 +1,9 @@
 //! Edge lists.
 
-use std::{collections::HashMap, io::{BufRead, Write}};
+use std::{
+    collections::HashMap,
+    io::{BufRead, Write},
+};
 
 use super::{lines, parse, unwritten, wrong};
 use crate::{Duplicates, Error, Graph, GraphBuilder};
@@ -74,9 +77,13 @@ impl EdgeList {
             };
             let header = std::mem::replace(&mut first, false);
             if !(2..=3).contains(&fields.len()) {
-                return Err(wrong(number, format!("two nodes and perhaps a weight expected, found {} fields", fields.len())));
+                return Err(wrong(
+                    number,
+                    format!("two nodes and perhaps a weight expected, found {} fields", fields.len()),
+                ));
             }
-            let known = ["source", "target", "from", "to", "u", "v", "src", "dst", "weight", "node1", "node2"];
+            let known =
+                ["source", "target", "from", "to", "u", "v", "src", "dst", "weight", "node1", "node2"];
             if header && fields.iter().all(|field| known.contains(&field.to_lowercase().as_str())) {
                 return Ok(());
             }
@@ -121,7 +128,8 @@ impl EdgeList {
             names = (0..nodes).map(|id| (id + base).to_string()).collect();
         }
         names.extend((names.len()..nodes).map(|id| id.to_string()));
-        let graph = GraphBuilder::new(nodes).directed(self.directed).duplicates(self.duplicates).build(edges)?;
+        let graph =
+            GraphBuilder::new(nodes).directed(self.directed).duplicates(self.duplicates).build(edges)?;
         Ok((graph, names))
     }
 }

@@ -1,6 +1,9 @@
 //! GraphML: nodes, edges, the key `weight`.
 
-use std::{collections::HashMap, io::{BufRead, Write}};
+use std::{
+    collections::HashMap,
+    io::{BufRead, Write},
+};
 
 use super::{lines, parse, unwritten, wrong};
 use crate::{Error, Graph, GraphBuilder};
@@ -109,7 +112,9 @@ impl State {
                 self.directed = get("edgedefault").as_deref() == Some("directed");
                 self.default = 1.0;
             }
-            "key" if get("attr.name").as_deref() == Some("weight") && get("for").as_deref() != Some("node") => {
+            "key"
+                if get("attr.name").as_deref() == Some("weight") && get("for").as_deref() != Some("node") =>
+            {
                 self.weight = Some(need("id")?);
             }
             "node" => {
@@ -124,7 +129,10 @@ impl State {
                 let mut ends = [0; 2];
                 for (end, key) in ends.iter_mut().zip(["source", "target"]) {
                     let id = need(key)?;
-                    *end = *self.ids.get(&id).ok_or_else(|| wrong(line, format!("{key} {id:?} is not a node above")))?;
+                    *end = *self
+                        .ids
+                        .get(&id)
+                        .ok_or_else(|| wrong(line, format!("{key} {id:?} is not a node above")))?;
                 }
                 let arrow = get("directed").map_or(self.directed, |text| text == "true");
                 self.edge = Some((ends[0], ends[1], 1.0, arrow));
@@ -170,7 +178,8 @@ fn attributes(line: usize, mut text: &str) -> Result<Vec<(String, String)>, Erro
         let rest = rest.trim_start();
         let quote = rest.chars().next().filter(|c| *c == '"' || *c == '\'').ok_or_else(broken)?;
         let (value, after) = rest[1..].split_once(quote).ok_or_else(broken)?;
-        let plain = value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+        let plain =
+            value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
         out.push((key.trim().to_owned(), plain.replace("&amp;", "&")));
         text = after;
     }
@@ -181,7 +190,9 @@ fn attributes(line: usize, mut text: &str) -> Result<Vec<(String, String)>, Erro
 /// # Errors
 /// [`Error::Io`].
 pub fn write_graphml(graph: &Graph, mut writer: impl Write) -> Result<(), Error> {
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n");
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n",
+    );
     text += "  <key id=\"w\" for=\"edge\" attr.name=\"weight\" attr.type=\"double\"/>\n";
     let kind = if graph.is_directed() { "directed" } else { "undirected" };
     writeln!(writer, "{text}  <graph edgedefault=\"{kind}\">").map_err(unwritten)?;
@@ -189,7 +200,8 @@ pub fn write_graphml(graph: &Graph, mut writer: impl Write) -> Result<(), Error>
         writeln!(writer, "    <node id=\"n{u}\"/>").map_err(unwritten)?;
     }
     for (u, v, w) in graph.edge_list() {
-        writeln!(writer, "    <edge source=\"n{u}\" target=\"n{v}\"><data key=\"w\">{w:?}</data></edge>").map_err(unwritten)?;
+        writeln!(writer, "    <edge source=\"n{u}\" target=\"n{v}\"><data key=\"w\">{w:?}</data></edge>")
+            .map_err(unwritten)?;
     }
     writeln!(writer, "  </graph>\n</graphml>").map_err(unwritten)
 }

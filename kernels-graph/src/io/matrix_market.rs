@@ -34,12 +34,16 @@ pub fn read_matrix_market(reader: impl BufRead, directed: bool) -> Result<Graph,
             pattern = match field(3) {
                 "real" | "integer" | "double" => false,
                 "pattern" => true,
-                other => return Err(wrong(1, format!("values {other:?} are not read: real, integer or pattern"))),
+                other => {
+                    return Err(wrong(1, format!("values {other:?} are not read: real, integer or pattern")));
+                }
             };
             symmetric = match field(4) {
                 "symmetric" => true,
                 "general" => false,
-                other => return Err(wrong(1, format!("symmetry {other:?} is not read: general or symmetric"))),
+                other => {
+                    return Err(wrong(1, format!("symmetry {other:?} is not read: general or symmetric")));
+                }
             };
             return Ok(());
         }
@@ -52,22 +56,33 @@ pub fn read_matrix_market(reader: impl BufRead, directed: bool) -> Result<Graph,
             if fields.len() != 3 {
                 return Err(wrong(number, "rows, columns and number of entries expected"));
             }
-            let (rows, columns): (usize, usize) = (parse(number, "rows", fields[0])?, parse(number, "columns", fields[1])?);
+            let (rows, columns): (usize, usize) =
+                (parse(number, "rows", fields[0])?, parse(number, "columns", fields[1])?);
             if rows != columns {
-                return Err(wrong(number, format!("an adjacency is square, this matrix is {rows} x {columns}")));
+                return Err(wrong(
+                    number,
+                    format!("an adjacency is square, this matrix is {rows} x {columns}"),
+                ));
             }
             size = Some((rows, parse::<usize>(number, "number of entries", fields[2])?));
             return Ok(());
         };
         if fields.len() != if pattern { 2 } else { 3 } {
-            return Err(wrong(number, format!("{} fields expected, found {}", if pattern { 2 } else { 3 }, fields.len())));
+            return Err(wrong(
+                number,
+                format!("{} fields expected, found {}", if pattern { 2 } else { 3 }, fields.len()),
+            ));
         }
-        let (i, j): (usize, usize) = (parse(number, "a row", fields[0])?, parse(number, "a column", fields[1])?);
+        let (i, j): (usize, usize) =
+            (parse(number, "a row", fields[0])?, parse(number, "a column", fields[1])?);
         if i == 0 || j == 0 || i > n || j > n {
             return Err(wrong(number, format!("entry ({i}, {j}) is outside 1 to {n}")));
         }
         if symmetric && j > i {
-            return Err(wrong(number, format!("entry ({i}, {j}) of a symmetric matrix is above the diagonal")));
+            return Err(wrong(
+                number,
+                format!("entry ({i}, {j}) of a symmetric matrix is above the diagonal"),
+            ));
         }
         let weight: f64 = if pattern { 1.0 } else { parse(number, "a value", fields[2])? };
         if edges.len() == entries {
@@ -95,7 +110,8 @@ pub fn read_matrix_market(reader: impl BufRead, directed: bool) -> Result<Graph,
 pub fn write_matrix_market(graph: &Graph, mut writer: impl Write) -> Result<(), Error> {
     let kind = if graph.is_directed() { "general" } else { "symmetric" };
     let n = graph.nodes();
-    writeln!(writer, "%%MatrixMarket matrix coordinate real {kind}\n{n} {n} {}", graph.edges()).map_err(unwritten)?;
+    writeln!(writer, "%%MatrixMarket matrix coordinate real {kind}\n{n} {n} {}", graph.edges())
+        .map_err(unwritten)?;
     for (u, v, w) in graph.edge_list() {
         let (i, j) = if graph.is_directed() { (u, v) } else { (v, u) };
         writeln!(writer, "{} {} {w:?}", i + 1, j + 1).map_err(unwritten)?;

@@ -38,13 +38,17 @@ impl Mesh {
     /// # Ok::<(), kernels_graph::Error>(())
     /// ```
     pub fn read_off(reader: impl BufRead) -> Result<Self, Error> {
-        let (mut head, mut vertices, mut faces, mut begun, mut last) = (None, Vec::new(), Vec::new(), false, 0);
+        let (mut head, mut vertices, mut faces, mut begun, mut last) =
+            (None, Vec::new(), Vec::new(), false, 0);
         lines(reader, |number, line| {
             last = number;
             let mut line = line.split('#').next().unwrap_or_default().trim();
             if !begun && !line.is_empty() {
                 begun = true;
-                line = line.strip_prefix("OFF").ok_or_else(|| wrong(number, "an OFF file begins with OFF"))?.trim();
+                line = line
+                    .strip_prefix("OFF")
+                    .ok_or_else(|| wrong(number, "an OFF file begins with OFF"))?
+                    .trim();
             }
             if line.is_empty() {
                 return Ok(());
@@ -54,7 +58,10 @@ impl Mesh {
                 if fields.len() < 2 {
                     return Err(wrong(number, "numbers of vertices and faces expected"));
                 }
-                head = Some((parse::<usize>(number, "vertices", fields[0])?, parse::<usize>(number, "faces", fields[1])?));
+                head = Some((
+                    parse::<usize>(number, "vertices", fields[0])?,
+                    parse::<usize>(number, "faces", fields[1])?,
+                ));
                 return Ok(());
             };
             if vertices.len() < v {
@@ -62,15 +69,20 @@ impl Mesh {
             } else if faces.len() < f {
                 let count: usize = parse(number, "corners", fields[0])?;
                 if fields.len() <= count {
-                    return Err(wrong(number, format!("{count} corners promised, {} found", fields.len() - 1)));
+                    return Err(wrong(
+                        number,
+                        format!("{count} corners promised, {} found", fields.len() - 1),
+                    ));
                 }
                 faces.push(face(number, &fields[1..=count], v)?);
             }
             Ok(())
         })?;
-        let (v, f) = head.ok_or_else(|| wrong(last, "the file ends before its numbers of vertices and faces"))?;
+        let (v, f) =
+            head.ok_or_else(|| wrong(last, "the file ends before its numbers of vertices and faces"))?;
         if vertices.len() < v || faces.len() < f {
-            let message = format!("{v} vertices and {f} faces promised, {} and {} found", vertices.len(), faces.len());
+            let message =
+                format!("{v} vertices and {f} faces promised, {} and {} found", vertices.len(), faces.len());
             return Err(wrong(last, message));
         }
         Self::new(vertices, faces)
@@ -88,13 +100,13 @@ impl Mesh {
                 Some(&"v") => vertices.push(point(number, &fields[1..])?),
                 Some(&"f") => {
                     let corner = |text: &&str| {
-                        let index: i64 = parse(number, "a vertex", text.split('/').next().unwrap_or_default())?;
+                        let index: i64 =
+                            parse(number, "a vertex", text.split('/').next().unwrap_or_default())?;
                         let n = vertices.len() as i64;
                         let at = if index < 0 { n + index } else { index - 1 };
-                        usize::try_from(at)
-                            .ok()
-                            .filter(|at| *at < vertices.len())
-                            .ok_or_else(|| wrong(number, format!("vertex {index} is not among the {n} above")))
+                        usize::try_from(at).ok().filter(|at| *at < vertices.len()).ok_or_else(|| {
+                            wrong(number, format!("vertex {index} is not among the {n} above"))
+                        })
                     };
                     faces.push(fields[1..].iter().map(corner).collect::<Result<_, _>>()?);
                 }
@@ -141,7 +153,10 @@ impl Mesh {
                 "face" => {
                     let count: usize = parse(number, "corners", fields[0])?;
                     if fields.len() <= count {
-                        return Err(wrong(number, format!("{count} corners promised, {} found", fields.len() - 1)));
+                        return Err(wrong(
+                            number,
+                            format!("{count} corners promised, {} found", fields.len() - 1),
+                        ));
                     }
                     faces.push(face(number, &fields[1..=count], vertices.len())?);
                 }
@@ -150,7 +165,9 @@ impl Mesh {
             Ok(())
         })?;
         match elements.iter().find(|(_, left)| *left > 0) {
-            Some((name, left)) => Err(wrong(last, format!("the file ends {left} lines of element {name} too soon"))),
+            Some((name, left)) => {
+                Err(wrong(last, format!("the file ends {left} lines of element {name} too soon")))
+            }
             None => Self::new(vertices, faces),
         }
     }

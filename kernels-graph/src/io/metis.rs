@@ -43,7 +43,11 @@ pub fn read_metis(reader: impl BufRead) -> Result<Graph, Error> {
             return Ok(());
         };
         if node == n {
-            return if fields.is_empty() { Ok(()) } else { Err(wrong(number, format!("more than the {n} nodes promised"))) };
+            return if fields.is_empty() {
+                Ok(())
+            } else {
+                Err(wrong(number, format!("more than the {n} nodes promised")))
+            };
         }
         if fields.len() < skip || (weighted && (fields.len() - skip) % 2 != 0) {
             return Err(wrong(number, "a neighbour without its weight, or a node without its own"));
@@ -64,7 +68,10 @@ pub fn read_metis(reader: impl BufRead) -> Result<Graph, Error> {
         return Err(wrong(last, format!("{n} nodes promised, {node} found")));
     }
     if entries.len() != 2 * m {
-        return Err(wrong(last, format!("{m} edges are {} entries, but {} are listed", 2 * m, entries.len())));
+        return Err(wrong(
+            last,
+            format!("{m} edges are {} entries, but {} are listed", 2 * m, entries.len()),
+        ));
     }
     Graph::directed(n, entries)?.symmetrize(crate::Symmetrize::Error)
 }
@@ -75,7 +82,10 @@ pub fn read_metis(reader: impl BufRead) -> Result<Graph, Error> {
 /// [`Error::Io`]; [`Error::Unsupported`] for loops or directions, which the format does not have.
 pub fn write_metis(graph: &Graph, mut writer: impl Write) -> Result<(), Error> {
     if graph.is_directed() || graph.edge_list().any(|(u, v, _)| u == v) {
-        return Err(Error::Unsupported { what: "METIS files of loops or directed edges", hint: "use another format" });
+        return Err(Error::Unsupported {
+            what: "METIS files of loops or directed edges",
+            hint: "use another format",
+        });
     }
     writeln!(writer, "{} {} 1", graph.nodes(), graph.edges()).map_err(unwritten)?;
     for u in 0..graph.nodes() {

@@ -29,7 +29,10 @@ pub fn read_tu(folder: impl AsRef<Path>, name: &str) -> Result<TuDataset, Error>
     let (mut local, mut sizes) = (vec![0; n], vec![0usize; count]);
     for (node, &graph) in indicator.iter().enumerate() {
         if graph == 0 || graph > n {
-            return Err(named(&path("graph_indicator"), wrong(node + 1, format!("graph {graph} is outside 1 to {n}"))));
+            return Err(named(
+                &path("graph_indicator"),
+                wrong(node + 1, format!("graph {graph} is outside 1 to {n}")),
+            ));
         }
         local[node] = sizes[graph - 1];
         sizes[graph - 1] += 1;
@@ -46,7 +49,9 @@ pub fn read_tu(folder: impl AsRef<Path>, name: &str) -> Result<TuDataset, Error>
     for (at, row) in arrows.iter().enumerate() {
         let file = path("A");
         let fail = |message: String| named(&file, wrong(at + 1, message));
-        let &[u, v] = row.as_slice() else { return Err(fail(format!("two nodes expected, found {}", row.len()))) };
+        let &[u, v] = row.as_slice() else {
+            return Err(fail(format!("two nodes expected, found {}", row.len())));
+        };
         if u == 0 || v == 0 || u > n || v > n {
             return Err(fail(format!("edge {u}, {v} is outside 1 to {n}")));
         }
@@ -74,7 +79,8 @@ pub fn read_tu(folder: impl AsRef<Path>, name: &str) -> Result<TuDataset, Error>
     }
     let mut graphs = Vec::with_capacity(count);
     for (g, (own, values)) in parts.into_iter().enumerate() {
-        let graph = GraphBuilder::new(sizes[g]).duplicates(Duplicates::Max).build(std::mem::take(&mut edges[g]))?;
+        let graph =
+            GraphBuilder::new(sizes[g]).duplicates(Duplicates::Max).build(std::mem::take(&mut edges[g]))?;
         let mut out = LabelledGraph::new(graph);
         if node_labels.is_some() {
             out = out.node_labels(own)?;

@@ -124,7 +124,13 @@ pub fn kmeans(points: &DMatrix<f64>, k: usize, seed: u64) -> Result<(Vec<usize>,
         let mut near: Vec<f64> = (0..n).map(|i| distance(i, &centers, 0)).collect();
         for c in 1..k {
             let mut draw = rng.random::<f64>() * near.iter().sum::<f64>();
-            let at = near.iter().position(|w| { draw -= w; draw < 0.0 }).unwrap_or(n - 1);
+            let at = near
+                .iter()
+                .position(|w| {
+                    draw -= w;
+                    draw < 0.0
+                })
+                .unwrap_or(n - 1);
             centers.set_row(c, &points.row(at));
             for i in 0..n {
                 near[i] = near[i].min(distance(i, &centers, c));

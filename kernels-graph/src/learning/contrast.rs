@@ -2,7 +2,10 @@
 
 use nalgebra::DMatrix;
 
-use crate::{Error, Graph, error::{positive, shape}};
+use crate::{
+    Error, Graph,
+    error::{positive, shape},
+};
 
 /// A mixture Σ wᵢ exp(−‖x − y‖^γᵢ/τᵢ) of exponential kernels on embeddings.
 ///
@@ -65,10 +68,18 @@ impl KernelMixture {
 /// assert!(near < far);
 /// # Ok::<(), kernels_graph::Error>(())
 /// ```
-pub fn info_nce(z: &DMatrix<f64>, similarity: &Graph, kernel: &KernelMixture) -> Result<(f64, DMatrix<f64>), Error> {
+pub fn info_nce(
+    z: &DMatrix<f64>,
+    similarity: &Graph,
+    kernel: &KernelMixture,
+) -> Result<(f64, DMatrix<f64>), Error> {
     let (n, d) = z.shape();
     shape("rows of the embedding", similarity.nodes(), n)?;
-    let total: f64 = similarity.edge_list().filter(|(u, v, _)| u != v).map(|(_, _, w)| if similarity.is_directed() { w } else { 2.0 * w }).sum();
+    let total: f64 = similarity
+        .edge_list()
+        .filter(|(u, v, _)| u != v)
+        .map(|(_, _, w)| if similarity.is_directed() { w } else { 2.0 * w })
+        .sum();
     positive("weight of the similarity graph", total)?;
     let (mut loss, mut gradient) = (0.0, DMatrix::zeros(n, d));
     let push = |i: usize, j: usize, factor: f64, gradient: &mut DMatrix<f64>| {

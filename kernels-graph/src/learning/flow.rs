@@ -43,8 +43,9 @@ pub fn graph_ode(
             if z.abs() < 1e-8 { t * (1.0 - 0.5 * z) } else { -(-z).exp_m1() / x }
         };
         let bounds = (0.0, graph.laplacian_bound(laplacian));
-        let filter = Filter::fit(&response, bounds, tolerance * t.max(f64::MIN_POSITIVE), 10_000)
-            .ok_or(kernels_core::Error::NotConverged { what: "Chebyshev series of the source", iterations: 10_000 })?;
+        let filter = Filter::fit(&response, bounds, tolerance * t.max(f64::MIN_POSITIVE), 10_000).ok_or(
+            kernels_core::Error::NotConverged { what: "Chebyshev series of the source", iterations: 10_000 },
+        )?;
         let operator = SpectralOperator::new(graph.laplacian(laplacian)?, filter, None);
         let mut forced = DMatrix::zeros(start.nrows(), start.ncols());
         operator.apply(source.as_view(), forced.as_view_mut())?;

@@ -23,7 +23,11 @@ pub fn relative_positions(graph: &Graph, steps: usize) -> Result<Vec<DMatrix<f64
     let step = dense(&graph.transition());
     let mut out: Vec<DMatrix<f64>> = Vec::with_capacity(steps);
     for k in 0..steps {
-        out.push(if k == 0 { DMatrix::identity(n, n) } else { kernels_core::dense::product(&step, &out[k - 1])? });
+        out.push(if k == 0 {
+            DMatrix::identity(n, n)
+        } else {
+            kernels_core::dense::product(&step, &out[k - 1])?
+        });
     }
     Ok(out)
 }

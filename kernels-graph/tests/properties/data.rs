@@ -4,8 +4,8 @@ use std::{fs, io::BufReader, path::PathBuf};
 
 use kernels_core::dense::Cholesky;
 use kernels_graph::{
-    GraphKernel, GraphSet, Laplacian, Mesh, NodeKernel, OnlineKernel, OnlineLabels, ShortestPath, VertexHistogram,
-    WeisfeilerLehman, WlAssignment, graph_gram, mesh_normals_regression, read_tu,
+    GraphKernel, GraphSet, Laplacian, Mesh, NodeKernel, OnlineKernel, OnlineLabels, ShortestPath,
+    VertexHistogram, WeisfeilerLehman, WlAssignment, graph_gram, mesh_normals_regression, read_tu,
 };
 use nalgebra::DMatrix;
 use serde_json::Value;
@@ -59,10 +59,12 @@ fn accuracy(k: &DMatrix<f64>, classes: &[i64], folds: &[usize]) -> f64 {
 #[test]
 fn mutag() {
     let set = read_tu(folder().join("data/MUTAG"), "MUTAG").unwrap();
-    let file: Value = serde_json::from_str(&fs::read_to_string(folder().join("reference/tu_gram.json")).unwrap()).unwrap();
+    let file: Value =
+        serde_json::from_str(&fs::read_to_string(folder().join("reference/tu_gram.json")).unwrap()).unwrap();
     let reference = &file["datasets"][0];
     assert_eq!(set.graphs.iter().count(), 188);
-    let folds: Vec<usize> = reference["fold"].as_array().unwrap().iter().map(|f| f.as_u64().unwrap() as usize).collect();
+    let folds: Vec<usize> =
+        reference["fold"].as_array().unwrap().iter().map(|f| f.as_u64().unwrap() as usize).collect();
     let mut seen = 0;
     for record in reference["kernels"].as_array().unwrap() {
         let h = record["params"]["h"].as_u64().unwrap_or(0) as usize;
@@ -108,7 +110,8 @@ fn mesh_normals() {
     let (cosine, _) = mesh_normals_regression(&sphere, &heat, &mask).unwrap();
     assert!(cosine > 0.9, "{cosine}");
     let file: Value =
-        serde_json::from_str(&fs::read_to_string(folder().join("reference/mesh_normals.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(folder().join("reference/mesh_normals.json")).unwrap())
+            .unwrap();
     for record in file["records"].as_array().unwrap() {
         let Some(path) = outside(&format!("{}.obj", record["mesh"].as_str().unwrap())) else { continue };
         let mesh = Mesh::read_obj(BufReader::new(fs::File::open(path).unwrap())).unwrap();
@@ -144,7 +147,11 @@ fn online_labels_of_citeseer() {
         line.split_whitespace().skip(1).map(|n| n.parse().unwrap()).collect()
     };
     let (labels, order) = (numbers("labels"), numbers("order_seed0"));
-    let edges: String = text.lines().filter(|l| l.starts_with(|c: char| c.is_ascii_digit())).map(|l| format!("{l}\n")).collect();
+    let edges: String = text
+        .lines()
+        .filter(|l| l.starts_with(|c: char| c.is_ascii_digit()))
+        .map(|l| format!("{l}\n"))
+        .collect();
     let (graph, _) = kernels_graph::EdgeList::new().nodes(labels.len()).read(edges.as_bytes()).unwrap();
     assert_eq!(graph.edges(), 3668);
     for (kernel, lambda, expected) in [

@@ -1,16 +1,19 @@
 //! Degenerate and hostile input.
 
 use kernels_graph::{
-    Copies, Duplicates, EdgeList, Error, Graph, GraphBuilder, GraphSet, LabelledGraph, Laplacian, LengthLaw, Mesh,
-    ModulationNetwork, NodeKernel, Push, Pusher, RandomWalks, ShortestPath, SpectralClustering, WalkKernel, WalkSeries,
-    WeisfeilerLehman, deconvolve, graph_gram, learn_modulation, read_graphml, read_matrix_market, read_metis,
+    Copies, Duplicates, EdgeList, Error, Graph, GraphBuilder, GraphSet, LabelledGraph, Laplacian, LengthLaw,
+    Mesh, ModulationNetwork, NodeKernel, Push, Pusher, RandomWalks, ShortestPath, SpectralClustering,
+    WalkKernel, WalkSeries, WeisfeilerLehman, deconvolve, graph_gram, learn_modulation, read_graphml,
+    read_matrix_market, read_metis,
 };
 
 #[test]
 fn empty_and_single() {
     for n in [0, 1, 2] {
         let g = Graph::undirected(n, []).unwrap();
-        for kernel in [NodeKernel::diffusion(1.0), NodeKernel::PageRank { alpha: 0.3 }, NodeKernel::CommuteTime] {
+        for kernel in
+            [NodeKernel::diffusion(1.0), NodeKernel::PageRank { alpha: 0.3 }, NodeKernel::CommuteTime]
+        {
             let k = kernel.matrix(&g).unwrap();
             assert_eq!(k.shape(), (n, n));
             assert!(k.iter().all(|v| v.is_finite()));
@@ -54,7 +57,12 @@ fn wrong_input_is_an_error_that_says_where() {
     }
     assert!(deconvolve(&[0.0, 1.0]).is_err() && deconvolve(&[]).is_err());
     let heat = NodeKernel::diffusion(1.0).walks(&edge).unwrap();
-    for walks in [RandomWalks::new(0, 0.5), RandomWalks::new(1, 1.0), RandomWalks::new(1, 0.0), RandomWalks::new(1, f64::NAN)] {
+    for walks in [
+        RandomWalks::new(0, 0.5),
+        RandomWalks::new(1, 1.0),
+        RandomWalks::new(1, 0.0),
+        RandomWalks::new(1, f64::NAN),
+    ] {
         assert!(walks.features(&heat).is_err());
     }
     assert!(RandomWalks::new(1, 0.5).length(LengthLaw::Table(vec![0.5])).features(&heat).is_err());
@@ -90,13 +98,17 @@ fn files_that_are_wrong_name_the_line() {
     assert_eq!(line(read_metis("2 1\n2\n1\n1\n".as_bytes()).unwrap_err()), 4);
     assert_eq!(line(read_metis("2 2\n2\n1\n".as_bytes()).unwrap_err()), 3);
     assert_eq!(line(read_metis("2 1\n3\n1\n".as_bytes()).unwrap_err()), 2);
-    assert_eq!(line(read_graphml("<graphml>\n<graph>\n<edge source=\"a\" target=\"b\"/>\n".as_bytes()).unwrap_err()), 3);
+    assert_eq!(
+        line(read_graphml("<graphml>\n<graph>\n<edge source=\"a\" target=\"b\"/>\n".as_bytes()).unwrap_err()),
+        3
+    );
     assert!(read_graphml("<graphml><graph></graphml>".as_bytes()).is_err());
     assert!(read_graphml("<graphml>\n<graph".as_bytes()).is_err());
     assert_eq!(line(Mesh::read_off("OFF\n1 1 0\n0 0 0\n3 0 1 2\n".as_bytes()).unwrap_err()), 4);
     assert_eq!(line(Mesh::read_obj("v 0 0 0\nf 1 2 3\n".as_bytes()).unwrap_err()), 2);
     assert_eq!(line(Mesh::read_ply("ply\nformat binary_little_endian 1.0\n".as_bytes()).unwrap_err()), 2);
-    let ply = "ply\nformat ascii 1.0\nelement vertex 3\nelement face 1\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n";
+    let ply =
+        "ply\nformat ascii 1.0\nelement vertex 3\nelement face 1\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n";
     assert_eq!(Mesh::read_ply(ply.as_bytes()).unwrap().normals()[(1, 2)], 1.0);
 }
 
