@@ -106,6 +106,14 @@ pub(crate) fn co2() -> Result<(Vec<f64>, Vec<f64>), Error> {
     Ok((columns[0].clone(), columns[1].clone()))
 }
 
+/// Epicentres of earthquakes: longitude and latitude in degrees.
+pub(crate) fn earthquakes() -> Result<Rows<f64>, Error> {
+    let table = table("earthquakes_usgs", include_bytes!("../data/earthquakes_usgs.csv"))?;
+    let columns: Vec<Vec<f64>> = table.columns[..2].iter().map(|c| numbers(&c.values)).collect();
+    let values = columns[0].iter().zip(&columns[1]).flat_map(|(x, y)| [*x, *y]).collect();
+    Ok(Rows::from_row_major(values, table.rows, 2)?)
+}
+
 #[cfg(test)]
 mod tests {
     use kernels_core::{Points, Rbf};

@@ -3,8 +3,8 @@
 use std::{fmt, ops::Range, str::FromStr};
 
 use kernels_core::{
-    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, PositiveDefinite,
-    Readable, Real, Rows, Tile, Vocabulary, Workspace,
+    AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, Paths, PositiveDefinite,
+    Readable, Real, Rows, Strings, Tile, Vocabulary, Workspace,
 };
 use nalgebra::DMatrixView;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -19,7 +19,14 @@ where
 
 /// All families by the kind of points they are for.
 pub(crate) fn families() -> Vec<(&'static str, Vec<&'static Family>)> {
-    vec![("rows of numbers", rows::<f64>().families().collect())]
+    // What every kind of points has is listed once.
+    let rows: Vec<&'static Family> = rows::<f64>().families().collect();
+    let own = |all: Vec<&'static Family>| -> Vec<&'static Family> {
+        all.into_iter().filter(|f| rows.iter().all(|row| row.name != f.name)).collect()
+    };
+    let paths = own(Paths::<f64>::vocabulary().families().collect());
+    let strings = own(Strings::vocabulary().families().collect());
+    vec![("rows of numbers", rows), ("paths", paths), ("strings", strings)]
 }
 
 /// A kernel on rows that is stored as text and read back with the names of this program.

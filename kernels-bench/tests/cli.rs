@@ -190,7 +190,7 @@ fn lists_completions_and_manual() {
             && one.contains("positive definite")
             && one.contains("matern(nu=2.5, length_scale=1)")
     );
-    assert_eq!(json(at, &["kernels"])["families"].as_array().unwrap().len(), 20);
+    assert!(json(at, &["kernels"])["families"].as_array().unwrap().len() >= 28);
     assert!(run(at, &["completions", "bash"]).contains("kernels") && run(at, &["man"]).contains(".TH"));
     let help = run(at, &["--help"]);
     assert!(help.contains("A FIRST SESSION") && help.contains("EXIT CODES"));
@@ -499,4 +499,62 @@ fn an_interrupted_run_leaves_nothing() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130));
     assert_eq!(names(at), before);
+}
+
+/// Thinning, tests, densities, modes, selection and transformation of one table.
+#[test]
+fn samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut table = "a,b\n".to_owned();
+    let mut moved = "a,b\n".to_owned();
+    for i in 0..256 {
+        let (x, y) = ((f64::from(i) * 0.618).fract(), (f64::from(i) * 0.414).fract());
+        let side = f64::from(i % 2) * 8.0;
+        table += &format!("{},{y}\n", x + side);
+        moved += &format!("{},{}\n", x + side + 1.0, y + 1.0);
+    }
+    fs::write(at.join("p.csv"), table).unwrap();
+    fs::write(at.join("q.csv"), moved).unwrap();
+
+    let thinned = json(at, &["thin", "--x", "p.csv", "--out", "kept.npy"]);
+    assert_eq!((&thinned["size"], npy(at.join("kept.npy")).len()), (&16.into(), 32));
+    assert!(thinned["mmd"].as_f64().unwrap() < 0.05);
+    let random = json(at, &["thin", "--x", "p.csv", "--method", "random", "--size", "16"]);
+    assert!(random["mmd"].as_f64() > thinned["mmd"].as_f64());
+    let pressed = json(at, &["thin", "--x", "p.csv", "--method", "compress"]);
+    assert_eq!(pressed["size"], 16);
+    let error = text(&kernels(at, &["thin", "--x", "p.csv", "--method", "stein"]).stderr);
+    assert!(error.contains("--scores"), "{error}");
+
+    let different = json(at, &["test", "--x", "p.csv", "--y", "q.csv", "--permutations", "99"]);
+    assert_eq!(different["p_value"], 0.01);
+    let same = json(at, &["test", "--x", "p.csv", "--y", "p.csv", "--permutations", "99"]);
+    assert!(same["p_value"].as_f64().unwrap() > 0.9);
+
+    json(at, &["density", "--x", "p.csv", "--bandwidth", "0.5", "--out", "f.npy"]);
+    json(at, &["density", "--x", "p.csv", "--bandwidth", "0.5", "--tolerance", "1e-6", "--out", "g.npy"]);
+    for (f, g) in npy(at.join("f.npy")).iter().zip(npy(at.join("g.npy"))) {
+        assert!((f - g).abs() <= 1.1e-6 * f);
+    }
+    json(at, &["density", "--x", "p.csv", "--sample", "7", "--out", "s.npy"]);
+    assert_eq!(npy(at.join("s.npy")).len(), 14);
+    let error = text(&kernels(at, &["density", "--x", "p.csv", "--bandwidth", "x", "--out", "n.npy"]).stderr);
+    assert!(error.contains("scott"), "{error}");
+
+    let modes = json(at, &["modes", "--x", "p.csv", "--bandwidth", "1", "--out", "labels.npy"]);
+    assert_eq!(modes["modes"].as_array().unwrap().len(), 2);
+    assert!(npy(at.join("labels.npy")).chunks(2).all(|l| l[0] != l[1]));
+
+    for method in ["lcmd", "maxdet", "maxdist", "bait", "frank-wolfe", "kmeans", "dpp", "facility", "random"] {
+        let chosen = json(at, &["select", "--x", "p.csv", "--size", "5", "--method", method]);
+        assert_eq!(chosen["size"], 5, "{method}");
+    }
+    let near = json(at, &["select", "--x", "p.csv", "--targets", "q.csv", "--size", "3", "--method", "targets"]);
+    assert_eq!(near["indices"].as_array().unwrap().len(), 3);
+
+    json(at, &["transform", "--x", "p.csv", "--out", "t.npy"]);
+    assert!(npy(at.join("t.npy")).iter().all(|t| (-1e-9..=1.0 + 1e-9).contains(t)));
+    json(at, &["transform", "--x", "p.csv", "--at", "t.npy", "--inverse", "--out", "back.npy"]);
+    assert!((npy(at.join("back.npy"))[0]).abs() < 1e-6);
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 use crate::{
-    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points, PositiveDefinite,
-    Real, Tile, Workspace,
+    Block, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Tile, Workspace,
     describe::{expect_count, non_negative},
 };
 
@@ -130,6 +130,9 @@ impl<A: Describe, B: Describe> Describe for Sum<A, B> {
         }
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        Some(self.0.support()?.combined(self.1.support()?, f64::max))
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.0.expression()? + self.1.expression()?)
     }
@@ -151,6 +154,13 @@ impl<A: Describe, B: Describe> Describe for Product<A, B> {
         }
     }
 
+    /// Where both are: a factor of compact support makes the product one, a taper.
+    fn support(&self) -> Option<LengthScale> {
+        match (self.0.support(), self.1.support()) {
+            (Some(a), Some(b)) => Some(a.combined(b, f64::min)),
+            (a, b) => a.or(b),
+        }
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.0.expression()? * self.1.expression()?)
     }
@@ -289,6 +299,9 @@ impl<K: Describe> Describe for Scaled<K> {
         self.kernel.definiteness()
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        self.kernel.support()
+    }
     fn expression(&self) -> Option<Expr> {
         Some(self.scale * self.kernel.expression()?)
     }

@@ -1,6 +1,6 @@
 //! What a kernel says of itself apart from points: hyper-parameters, definiteness, text form.
 
-use crate::{Definiteness, Error, Expr};
+use crate::{Definiteness, Error, Expr, LengthScale};
 
 /// One free number of a kernel: its name, value, bounds and the scale an optimiser should walk it on.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,12 @@ pub trait Describe {
         Definiteness::Positive
     }
 
+    /// Where k(x, ·) may differ from 0: the half width of a box around x, one number or one a feature; `None` when
+    /// that is everywhere. What [`sparse_gram`](crate::sparse_gram) looks for neighbours in.
+    fn support(&self) -> Option<LengthScale> {
+        None
+    }
+
     /// The kernel as an expression that [`parse`](crate::parse) reads back; `None` when it has no text form.
     fn expression(&self) -> Option<Expr> {
         None
@@ -114,6 +120,9 @@ impl<K: Describe + ?Sized> Describe for Box<K> {
     }
     fn definiteness(&self) -> Definiteness {
         (**self).definiteness()
+    }
+    fn support(&self) -> Option<LengthScale> {
+        (**self).support()
     }
     fn expression(&self) -> Option<Expr> {
         (**self).expression()

@@ -60,6 +60,18 @@ pub enum Error {
         /// The domain, in words.
         expected: &'static str,
     },
+    /// A kernel without compact support was given where a sparse matrix is made.
+    #[error(
+        "this kernel is not 0 anywhere, so its matrix is not sparse; multiply it by one of compact support, \
+         `wendland(smoothness=1, dim=3, support=1)`, or use a dense matrix"
+    )]
+    NotCompact,
+    /// A measure of what has no variation.
+    #[error("{what} is not defined: the data have no variation (all features constant, or all values 0)")]
+    Constant {
+        /// What was to be measured.
+        what: &'static str,
+    },
     /// A kernel that is not positive definite was given where that is needed.
     #[error(
         "{what} needs a positive definite kernel, but this one is {given}; use a positive definite family, or a solver for conditionally positive definite kernels"

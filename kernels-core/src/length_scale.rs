@@ -38,6 +38,29 @@ impl LengthScale {
         }
     }
 
+    /// All values times a factor.
+    pub(crate) fn scaled(&self, factor: f64) -> Self {
+        match self {
+            Self::Isotropic(value) => Self::Isotropic(factor * value),
+            Self::PerFeature(values) => Self::PerFeature(values.iter().map(|v| factor * v).collect()),
+        }
+    }
+
+    /// Entry by entry, the number `choose` makes of two; an isotropic one is repeated. Lengths that differ leave the first.
+    pub(crate) fn combined(self, other: Self, choose: impl Fn(f64, f64) -> f64) -> Self {
+        let at = |values: &[f64], i: usize| values[i.min(values.len() - 1)];
+        match (&self, &other) {
+            (Self::Isotropic(a), Self::Isotropic(b)) => Self::Isotropic(choose(*a, *b)),
+            (Self::PerFeature(a), Self::PerFeature(b)) if a.len() != b.len() => self,
+            _ => {
+                let n = self.values().len().max(other.values().len());
+                Self::PerFeature(
+                    (0..n).map(|i| choose(at(self.values(), i), at(other.values(), i))).collect(),
+                )
+            }
+        }
+    }
+
     /// All values finite and positive, and at least one of them.
     pub(crate) fn validated(self) -> Result<Self, Error> {
         for &value in self.values() {

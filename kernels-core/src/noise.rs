@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::DMatrixView;
 
 use crate::{
-    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points, PositiveDefinite, Real, Tile,
-    Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
+    Real, Tile, Workspace,
     describe::{expect_count, non_negative},
     kernel_ops,
 };
@@ -61,6 +61,10 @@ impl Describe for White {
         expect_count(1, values.len())?;
         *self = Self::new(values[0])?;
         Ok(())
+    }
+    /// Nowhere but at the same occurrence.
+    fn support(&self) -> Option<LengthScale> {
+        Some(LengthScale::Isotropic(0.0))
     }
     fn expression(&self) -> Option<Expr> {
         Some(Expr::call("white", [("variance", self.variance.into())]))

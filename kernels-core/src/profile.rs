@@ -38,6 +38,9 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Whether φ(0) = 0, as of powers of the distance: distances are then formed to relative precision, which is slower.
     const VANISHES: bool = false;
 
+    /// Name of the length scale in the text form and among the parameters.
+    const SCALE: &'static str = "length_scale";
+
     /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
     fn value<V: Vector>(&self, s: V) -> V;
 
@@ -73,6 +76,20 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Definiteness of the kernel with this profile, in every dimension.
     fn definiteness(&self) -> Definiteness {
         Definiteness::Positive
+    }
+
+    /// The s from which on φ is 0, for profiles of compact support.
+    fn support(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether points may have `dim` features: some profiles are positive definite in few dimensions only.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] with the largest number of features.
+    fn check_dim(&self, dim: usize) -> Result<(), Error> {
+        let _ = dim;
+        Ok(())
     }
 
     /// Name and arguments in the text form, without the length scale; `None` when it has none.

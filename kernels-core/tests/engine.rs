@@ -301,3 +301,40 @@ fn what_is_not_a_number_stays_so() {
         }
     }
 }
+
+#[test]
+fn products_through_a_cross_matrix() {
+    use kernels_core::{LazyCross, Rbf, cross_gram};
+    let points = |n: usize, s: f64| Rows::new(&DMatrix::from_fn(n, 3, |i, j| ((i * 3 + j) as f64 * s).sin()));
+    let kernel = Rbf::new(0.7).unwrap();
+    for (n, m, t) in [(700, 130, 1), (300, 40, 7), (0, 3, 2), (5, 0, 2), (1, 1, 1)] {
+        let (xs, ys) = (points(n, 0.37), points(m, 0.61));
+        let k = cross_gram(&kernel, &xs, &ys).unwrap();
+        let v = DMatrix::from_fn(m, t, |i, j| ((i + 2 * j) as f64).cos());
+        let weights: Vec<f64> = (0..n).map(|i| 1.0 + (i % 5) as f64).collect();
+        let run = || {
+            let mut out = DMatrix::from_element(m, t, 9.0);
+            LazyCross::new(&kernel, &xs, &ys, 1 << 20)
+                .unwrap()
+                .apply_through(v.as_view(), out.as_view_mut(), |rows, mut u| {
+                    for mut column in u.column_iter_mut() {
+                        column.iter_mut().zip(&weights[rows.clone()]).for_each(|(u, w)| *u = *u * w - 1.0);
+                    }
+                })
+                .unwrap();
+            out
+        };
+        let mut u = &k * &v;
+        for mut column in u.column_iter_mut() {
+            column.iter_mut().zip(&weights).for_each(|(u, w)| *u = *u * w - 1.0);
+        }
+        let expected = k.transpose() * u;
+        let out = run();
+        // Sums of n m products of numbers of order 5.
+        assert!((&out - &expected).amax() <= 1e-12 * (1.0 + expected.amax()), "{n} x {m}, {t}");
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(run), out, "{threads} threads");
+        }
+    }
+}

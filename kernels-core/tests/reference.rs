@@ -157,3 +157,81 @@ fn derivatives_by_the_input() {
         }
     }
 }
+
+mod low_rank {
+    use super::{matrix, read};
+    use kernels_core::{Dense, Operator, PivotedCholesky};
+
+    #[test]
+    fn pivots_factors_and_mean_error() {
+        let file = read(include_str!("reference/pivoted_cholesky.json"));
+        let a = matrix(&file["A"]);
+        let n = a.nrows();
+        let operator = Dense::new(a.clone()).unwrap();
+        let indices = |v: &serde_json::Value| -> Vec<usize> {
+            v.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as usize).collect()
+        };
+
+        let greedy = PivotedCholesky::new(n).greedy().run(&operator, &mut ()).unwrap();
+        assert_eq!(greedy.pivots(), indices(&file["greedy"]["pivots_0based"]));
+        for (k, expected) in file["greedy"]["diag_L"].as_array().unwrap().iter().enumerate() {
+            let got = greedy.factor()[(greedy.pivots()[k], k)];
+            // The last pivots are differences of numbers near 1, with absolute errors of a few ε.
+            assert!((got - expected.as_f64().unwrap()).abs() < 1e-9, "pivot {k}: {got}");
+        }
+        assert!((greedy.factor() * greedy.factor().transpose() - &a).amax() < 1e-14 * n as f64);
+
+        let given = PivotedCholesky::new(6)
+            .pivots(indices(&file["given"]["pivots"]))
+            .run(&operator, &mut ())
+            .unwrap();
+        assert!((given.factor() - matrix(&file["given"]["F"])).amax() < 1e-13);
+        for (got, expected) in
+            given.trace_errors().iter().zip(file["given"]["trace_residuals"].as_array().unwrap())
+        {
+            assert!((got - expected.as_f64().unwrap()).abs() < 1e-12);
+        }
+
+        // Means over seeds within 4 standard errors of both estimates; the accelerated form has the same distribution.
+        let r = &file["rpcholesky_rank5"];
+        let (mean, error) = (r["mean_trace_error"].as_f64().unwrap(), r["std_of_mean"].as_f64().unwrap());
+        let runs = 1000;
+        // 4000 runs made the reference: ours has twice its standard error.
+        let bound = 4.0 * error * 5.0_f64.sqrt();
+        let mean_of = |make: &dyn Fn(u64) -> PivotedCholesky| {
+            let errors = (0..runs).map(|s| make(s).run(&operator, &mut ()).unwrap().trace_error());
+            errors.sum::<f64>() / runs as f64
+        };
+        let simple = mean_of(&|s| PivotedCholesky::new(5).random(s));
+        let accelerated = mean_of(&|s| PivotedCholesky::new(5).accelerated(s + 5000, 4));
+        let block = mean_of(&|s| PivotedCholesky::new(5).block(s, 2));
+        assert!((simple - mean).abs() < bound, "simple {simple}, expected {mean}");
+        assert!((accelerated - mean).abs() < bound, "accelerated {accelerated}, expected {mean}");
+        // Blocks of 2 are near, and cannot beat the best approximation.
+        assert!(block > r["best_rank5_trace_error"].as_f64().unwrap() && block < 1.15 * mean, "{block}");
+        let mut diagonal = vec![0.0; n];
+        given.diagonal(&mut diagonal).unwrap();
+        for i in 0..n {
+            assert!((diagonal[i] + given.residual_diagonal()[i] - a[(i, i)]).abs() < 1e-14);
+        }
+        kernels_core::testing::operator_contract(&given).unwrap();
+    }
+
+    #[test]
+    fn hostile_operators() {
+        use nalgebra::{DMatrix, dmatrix};
+        let run = |m: DMatrix<f64>, k: usize| PivotedCholesky::new(k).run(&Dense::new(m).unwrap(), &mut ());
+        assert_eq!(run(DMatrix::zeros(0, 0), 3).unwrap().rank(), 0);
+        assert_eq!(run(DMatrix::zeros(4, 4), 3).unwrap().rank(), 0);
+        assert_eq!(run(dmatrix![2.0], 3).unwrap().rank(), 1);
+        // Rank 1 in many duplicates, at both ends of the range of scales.
+        for scale in [1e-140, 1.0, 1e140] {
+            let low = run(DMatrix::from_element(6, 6, scale), 6).unwrap();
+            assert_eq!((low.rank(), low.trace_error()), (1, 0.0));
+        }
+        assert!(run(dmatrix![-1.0], 1).is_err());
+        assert!(run(dmatrix![f64::NAN], 1).is_err());
+        let out_of_range = PivotedCholesky::new(2).pivots([5]);
+        assert!(out_of_range.run(&Dense::new(DMatrix::identity(2, 2)).unwrap(), &mut ()).is_err());
+    }
+}

@@ -67,12 +67,7 @@ impl<K> KernelClassifier<K> {
         K: Kernel<P> + PositiveDefinite + Clone,
     {
         expect("labels (one a sample)", xs.len(), labels.len())?;
-        let mut classes = labels.to_vec();
-        classes.sort_unstable();
-        classes.dedup();
-        if classes.len() < 2 {
-            return Err(Error::Classes { given: labels.len(), classes: classes.len() });
-        }
+        let classes = classes(labels)?;
         let codes =
             DMatrix::from_fn(
                 labels.len(),
@@ -105,6 +100,23 @@ impl<K> KernelClassifier<K> {
         let leave_one_out = probabilities(&scale, &loo.predictions);
         Ok(ClassifierModel { model: loo.model, classes, scale, ridge, leave_one_out })
     }
+}
+
+/// The distinct labels, ascending; at least two.
+pub(crate) fn classes(labels: &[usize]) -> Result<Vec<usize>, Error> {
+    let mut classes = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    if classes.len() < 2 {
+        return Err(Error::Classes { given: labels.len(), classes: classes.len() });
+    }
+    Ok(classes)
+}
+
+/// Place of the largest score, the first among equals.
+pub(crate) fn largest<'a>(scores: impl Iterator<Item = &'a f64>) -> usize {
+    let best = scores.enumerate().fold((0, f64::NEG_INFINITY), |best, (k, &s)| if s > best.1 { (k, s) } else { best });
+    best.0
 }
 
 #[derive(Clone, Debug, PartialEq)]

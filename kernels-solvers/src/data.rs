@@ -118,3 +118,46 @@ pub(crate) fn location_and_scale(values: &[f64]) -> (f64, f64) {
     // Rounding leaves a little spread in a column of equal values.
     (mean, if scale > 1e-14 * mean.abs() && scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
 }
+
+/// The matrix between two data sets in f64.
+pub(crate) fn cross_f64<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, ys: &P) -> Result<DMatrix<f64>, Error> {
+    Ok(kernels_core::cross_gram(kernel, xs, ys)?.map(Real::to_f64))
+}
+
+/// Kernel and points, checked: at least `needed` points, finite values, a positive definite kernel.
+pub(crate) fn checked_points<P: Points, K: Kernel<P> + Describe>(
+    what: &'static str,
+    kernel: &K,
+    xs: &P,
+    needed: usize,
+) -> Result<(), Error> {
+    require_positive(what, kernel)?;
+    if xs.len() < needed {
+        return Err(CoreError::TooFewPoints { what, needed, given: xs.len() }.into());
+    }
+    Ok(xs.check_finite()?)
+}
+
+/// Whether a parameter is finite and above 0.
+pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        let expected = "a finite number above 0";
+        Err(CoreError::Parameter { name: name.to_owned(), value, expected }.into())
+    }
+}
+
+/// Whether a parameter lies between two values, both included.
+pub(crate) fn within(name: &str, value: f64, low: f64, high: f64, expected: &'static str) -> Result<f64, Error> {
+    if value >= low && value <= high {
+        Ok(value)
+    } else {
+        Err(CoreError::Parameter { name: name.to_owned(), value, expected }.into())
+    }
+}
+
+/// Whether a count is at least `needed`.
+pub(crate) fn at_least(what: &'static str, needed: usize, given: usize) -> Result<(), Error> {
+    if given >= needed { Ok(()) } else { Err(CoreError::TooFewPoints { what, needed, given }.into()) }
+}

@@ -27,6 +27,14 @@ pub enum Error {
         /// Its domain, in words.
         expected: &'static str,
     },
+    /// Something that cannot be done with what was given.
+    #[error("{what} is not possible: {reason}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not, and what to do instead.
+        reason: &'static str,
+    },
     /// A model file of another format.
     #[error(
         "this model has format version {given}; this version of the crate reads {expected}: update the crate, or fit again"
@@ -37,4 +45,15 @@ pub enum Error {
         /// The version that can be read.
         expected: u32,
     },
+    /// A checkpoint that cannot be written, read or used.
+    #[error("checkpoint {path}: {message}")]
+    Checkpoint {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Training data that cannot be read.
+    #[error("training data: {0}")]
+    Source(String),
 }

@@ -38,25 +38,35 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod calibration;
+mod centroid;
 mod classify;
 mod cpd;
 mod data;
 mod error;
 mod gp;
 mod krr;
+mod krylov;
+mod logistic;
 mod minimise;
 mod path;
+pub mod risk;
+pub mod spectral;
+pub mod svm;
 mod version;
 
 pub use calibration::Calibration;
+pub use centroid::{CentroidModel, NearestCentroid};
 pub use classify::{ClassifierModel, KernelClassifier};
 pub use cpd::{CpdInterpolation, CpdModel};
 pub use data::Targets;
 pub use error::Error;
 pub use gp::{
-    FitReport, GaussianProcess, GpModel, GpPrediction, LeaveOneOutDensity, Objective, median_length_scales,
+    ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel, GpPrediction, HeteroscedasticGp,
+    HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs, SearchOutcome, SparseGaussianProcess, SparseGpModel,
+    StochasticEstimate, WeightPosterior, log_determinant, median_length_scales, stochastic_log_marginal_likelihood,
 };
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
+pub use logistic::{KernelLogistic, LogisticModel};
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};
 use version::Version;

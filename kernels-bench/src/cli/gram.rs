@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{AnyKernel, Block, Kernel, Points, Readable, Real, Rows, Workspace};
+use kernels_core::{
+    Block, DynKernel, Kernel, Paths, Points, Readable, Real, Rows, Strings, Vocabulary, Workspace,
+};
 use nalgebra::DMatrixViewMut;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::{Run, human};
 use crate::{
-    data::{NpyWriter, read_rows, write_matrix},
+    data::{Kind, NpyWriter, kind_of, read_paths, read_rows, read_strings, write_matrix},
     error::Error,
     vocabulary,
 };
@@ -31,9 +33,18 @@ pub(crate) struct Gram {
     /// Kernel expression.
     #[arg(long)]
     kernel: String,
-    /// Points: NPY (n, d), or a table of numbers.
+    /// Points: NPY (n, d), or a table of numbers; paths as NPY (n, length, d); strings as lines of a .txt file.
     #[arg(long)]
     x: PathBuf,
+    /// Lengths of the paths whose knots x holds one after the other, (total, d): NPY or a table of one column.
+    #[arg(long)]
+    lengths: Option<PathBuf>,
+    /// The same for y.
+    #[arg(long, requires = "y")]
+    y_lengths: Option<PathBuf>,
+    /// What x holds [default: by its name, shape and lengths].
+    #[arg(long, value_enum)]
+    points: Option<Kind>,
     /// Other points, for the matrix between the two [default: the matrix of x with itself].
     #[arg(long)]
     y: Option<PathBuf>,
@@ -59,22 +70,49 @@ impl Gram {
     fn run_in<T: Real>(&self, run: &Run) -> Result<(), Error>
     where
         Rows<T>: Readable,
+        Paths<T>: Readable,
     {
-        let xs = read_rows::<T>(&self.x)?;
-        let ys = self.y.as_deref().map(read_rows::<T>).transpose()?;
-        // The text's own errors have the pointer; parse it for f64 first.
-        super::kernel(Some(&self.kernel), &Rows::from_row_major(Vec::new(), 0, xs.dim())?)?;
-        let kernel = vocabulary::rows::<T>().read(&self.kernel)?;
+        let y = self.y.as_deref();
+        let kind = match self.points {
+            Some(kind) => kind,
+            None => kind_of(&self.x, self.lengths.is_some())?,
+        };
+        match kind {
+            Kind::Rows => {
+                let ys = y.map(read_rows::<T>).transpose()?;
+                self.write(run, &vocabulary::rows::<T>(), &read_rows::<T>(&self.x)?, ys.as_ref())
+            }
+            Kind::Paths => {
+                let ys = y.map(|y| read_paths::<T>(y, self.y_lengths.as_deref())).transpose()?;
+                let xs = read_paths::<T>(&self.x, self.lengths.as_deref())?;
+                self.write(run, &Paths::<T>::vocabulary(), &xs, ys.as_ref())
+            }
+            Kind::Strings if self.dtype == Dtype::F64 => {
+                let ys = y.map(read_strings).transpose()?;
+                self.write(run, &Strings::vocabulary(), &read_strings(&self.x)?, ys.as_ref())
+            }
+            Kind::Strings => Err(Error::Choice("kernels of strings are written as f64: leave --dtype out".into())),
+        }
+    }
+
+    fn write<P: Points + 'static>(
+        &self,
+        run: &Run,
+        vocabulary: &Vocabulary<P>,
+        xs: &P,
+        ys: Option<&P>,
+    ) -> Result<(), Error> {
+        let kernel = super::read_kernel(vocabulary, &self.kernel)?;
         let shape = if self.diag {
-            let diagonal = kernels_core::diagonal(&kernel, &xs)?;
+            let diagonal = kernels_core::diagonal(&kernel, xs)?;
             write_matrix(&self.out, &[xs.len()], &diagonal)?;
             vec![xs.len()]
         } else {
-            let columns = ys.as_ref().unwrap_or(&xs);
-            columns.check_compatible(&xs)?;
-            kernel.check(&xs)?;
+            let columns = ys.unwrap_or(xs);
+            columns.check_compatible(xs)?;
+            kernel.check(xs)?;
             kernel.check(columns)?;
-            self.stream(run, &kernel, &xs, ys.as_ref())?;
+            self.stream(run, &kernel, xs, ys)?;
             vec![xs.len(), columns.len()]
         };
         let object = json!({"command": "gram", "kernel": kernel.to_string(), "shape": shape,
@@ -84,15 +122,15 @@ impl Gram {
     }
 
     /// Rows of the matrix are computed and written in panels within the memory budget.
-    fn stream<T: Real>(
+    fn stream<P: Points>(
         &self,
         run: &Run,
-        kernel: &AnyKernel<T>,
-        xs: &Rows<T>,
-        ys: Option<&Rows<T>>,
+        kernel: &DynKernel<P>,
+        xs: &P,
+        ys: Option<&P>,
     ) -> Result<(), Error> {
         let (n, m) = (xs.len(), ys.map_or(xs.len(), Points::len));
-        let row = m.max(1) * size_of::<T>();
+        let row = m.max(1) * size_of::<P::Scalar>();
         let panel = run.shared.memory / 2 / row;
         if panel == 0 {
             let (row, memory) = (human(2 * row), human(run.shared.memory));
@@ -101,9 +139,9 @@ impl Gram {
             )));
         }
         let panel = panel.min(n.max(1)).min(4096);
-        let mut writer = NpyWriter::create::<T>(&self.out, &[n, m])?;
+        let mut writer = NpyWriter::create::<P::Scalar>(&self.out, &[n, m])?;
         let mut bar = run.progress("rows");
-        let mut buffer = vec![T::default(); panel * m];
+        let mut buffer = vec![P::Scalar::default(); panel * m];
         for start in (0..n).step_by(panel) {
             bar.show(start, n)?;
             let rows = start..(start + panel).min(n);

@@ -1,10 +1,16 @@
 //! The commands and what they share.
 
+mod density;
 mod evaluate;
 mod fit;
 mod gram;
 mod list;
+mod modes;
 mod predict;
+mod select;
+mod test;
+mod thin;
+mod transform;
 mod tune;
 
 use std::{
@@ -16,7 +22,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kernels_core::{Progress, Rows};
+use kernels_core::{DynKernel, Points, Progress, Rows, Vocabulary};
 use serde_json::{Value, json};
 
 pub(crate) use fit::{Data, fit_target};
@@ -85,6 +91,18 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Write the kernel matrix of points.
     Gram(gram::Gram),
+    /// Keep a few points that represent all: kernel thinning, Compress++, herding, Stein thinning.
+    Thin(thin::Thin),
+    /// Test by kernels whether two samples are of one distribution, or two variables independent.
+    Test(test::Test),
+    /// Estimate a density, evaluate it or draw from it.
+    Density(density::Density),
+    /// Find the modes of a density and the points that belong to them.
+    Modes(modes::Modes),
+    /// Choose rows to label: batch active learning, diversity, coverage.
+    Select(select::Select),
+    /// Map every column through its smoothed distribution function, or back.
+    Transform(transform::Transform),
     /// List kernel families, or one of them with parameters, defaults and definiteness.
     Kernels(list::List),
     /// Measure speed, alone or beside other libraries.
@@ -131,6 +149,12 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Tune(command) => command.run(&run),
         Command::Evaluate(command) => command.run(&run),
         Command::Gram(command) => command.run(&run),
+        Command::Thin(command) => command.run(&run),
+        Command::Test(command) => command.run(&run),
+        Command::Density(command) => command.run(&run),
+        Command::Modes(command) => command.run(&run),
+        Command::Select(command) => command.run(&run),
+        Command::Transform(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
@@ -282,15 +306,26 @@ pub(crate) fn kernel(text: Option<&str>, xs: &Rows<f64>) -> Result<RowKernel, Er
         let mean = scales.iter().sum::<f64>() / scales.len().max(1) as f64;
         return Ok(RowKernel::new(kernels_core::Rbf::new(mean)?));
     };
-    text.parse().map_err(|error: kernels_core::Error| {
-        let pointer = match &error {
-            kernels_core::Error::Syntax { column, .. } => {
-                format!("\n  {text}\n  {}^", " ".repeat(column - 1))
-            }
-            _ => String::new(),
-        };
-        Error::Choice(format!("--kernel: {error}{pointer}"))
-    })
+    text.parse().map_err(|error| pointed(text, error))
+}
+
+/// A kernel on any points from its text.
+pub(crate) fn read_kernel<P: Points + 'static>(
+    vocabulary: &Vocabulary<P>,
+    text: &str,
+) -> Result<DynKernel<P>, Error> {
+    vocabulary.read(text).map_err(|error| pointed(text, error))
+}
+
+/// An error about the kernel's text with a pointer to the column.
+fn pointed(text: &str, error: kernels_core::Error) -> Error {
+    let pointer = match &error {
+        kernels_core::Error::Syntax { column, .. } => {
+            format!("\n  {text}\n  {}^", " ".repeat(column - 1))
+        }
+        _ => String::new(),
+    };
+    Error::Choice(format!("--kernel: {error}{pointer}"))
 }
 
 /// Where outputs go.

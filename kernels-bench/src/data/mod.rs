@@ -4,6 +4,7 @@ pub(crate) mod encode;
 mod npy;
 mod output;
 mod parquet;
+mod paths;
 mod separated;
 mod table;
 
@@ -13,6 +14,7 @@ use kernels_core::{Real, Rows};
 
 pub(crate) use npy::{NpyWriter, write_matrix};
 pub(crate) use output::Output;
+pub(crate) use paths::{Kind, kind_of, read_paths, read_strings};
 pub(crate) use separated::parse as parse_separated;
 pub(crate) use table::{Column, Table, Values};
 

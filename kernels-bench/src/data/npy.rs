@@ -12,33 +12,47 @@ use npyz::{DType, NpyFile, Order, TypeChar};
 use super::{Column, Output, Table, Values};
 use crate::error::Error;
 
-/// A matrix (a vector is one column), row by row, with its numbers of rows and columns.
-pub(super) fn read_matrix(path: &Path) -> Result<(Vec<f64>, usize, usize), Error> {
+/// An array of any shape, in C order.
+pub(super) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
     let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
     require_countable(&mut file).map_err(|message| Error::content(path, message))?;
     let npy = NpyFile::new(BufReader::new(file))
         .map_err(|e| Error::content(path, format!("is not a readable NPY file: {e}")))?;
-    let (n, dim) = match *npy.shape() {
-        [n] => (n, 1),
-        [n, dim] => (n, dim),
-        ref shape => {
-            return Err(Error::content(
-                path,
-                format!("holds an array of shape {shape:?}; a matrix (n, d) is expected"),
-            ));
-        }
-    };
-    let (n, dim) = (usize::try_from(n).unwrap_or(usize::MAX), usize::try_from(dim).unwrap_or(usize::MAX));
+    let shape: Vec<usize> = npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
     let order = npy.order();
     let values = values(npy).map_err(|message| Error::content(path, message))?;
-    if n.checked_mul(dim) != Some(values.len()) {
-        return Err(Error::content(path, format!("promises {n} x {dim} values but holds {}", values.len())));
+    if shape.iter().try_fold(1_usize, |all, &n| all.checked_mul(n)) != Some(values.len()) {
+        return Err(Error::content(path, format!("promises {shape:?} values but holds {}", values.len())));
     }
     let values = match order {
         Order::C => values,
-        Order::Fortran => (0..n * dim).map(|k| values[k % dim * n + k / dim]).collect(),
+        Order::Fortran => (0..values.len())
+            .map(|k| {
+                // The place in Fortran order of the k-th value in C order: the last index runs fastest in k.
+                let (mut rest, mut place, mut stride) = (k, 0, values.len());
+                for &n in shape.iter().rev() {
+                    stride /= n;
+                    place += rest % n * stride;
+                    rest /= n;
+                }
+                values[place]
+            })
+            .collect(),
     };
-    Ok((values, n, dim))
+    Ok((values, shape))
+}
+
+/// A matrix (a vector is one column), row by row, with its numbers of rows and columns.
+pub(super) fn read_matrix(path: &Path) -> Result<(Vec<f64>, usize, usize), Error> {
+    let (values, shape) = read_array(path)?;
+    match *shape {
+        [n] => Ok((values, n, 1)),
+        [n, dim] => Ok((values, n, dim)),
+        _ => Err(Error::content(
+            path,
+            format!("holds an array of shape {shape:?}; a matrix (n, d) is expected"),
+        )),
+    }
 }
 
 /// A header may promise any shape, and the reader multiplies it out unchecked: refuse what cannot be counted first.

@@ -55,7 +55,11 @@ impl Bound {
 
 /// All groups.
 pub(crate) fn all(quick: bool) -> Vec<Group> {
-    vec![super::foundation::group(quick)]
+    vec![
+        super::foundation::group(quick),
+        super::sequences::group(quick),
+        super::sample::group(quick),
+    ]
 }
 
 /// A check that is known when the work ends.

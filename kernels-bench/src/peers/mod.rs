@@ -3,6 +3,8 @@
 mod foundation;
 mod group;
 mod machine;
+mod sequences;
+mod sample;
 pub(crate) mod side;
 mod statistics;
 

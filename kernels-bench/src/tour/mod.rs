@@ -1,6 +1,8 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
 mod pictures;
+mod series;
+mod sampling;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -285,6 +287,8 @@ impl Tour {
             pictures::of_comparison(&mut page, c)?;
         }
         pictures::co2(&mut page, self.quick)?;
+        series::section(&mut page)?;
+        sampling::pictures(&mut page, self.quick)?;
         page.heading("How this was made");
         page.paragraph(&format!(
             "kernels {} on {} thread(s). Command: kernels tour{}. Data: embedded in the program, sources and licences in its data folder.",

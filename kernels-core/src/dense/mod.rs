@@ -156,6 +156,26 @@ impl Cholesky {
         Ok(())
     }
 
+    /// Overwrites `rhs`, n × t, with L⁻ᵀ `rhs`. O(n² t / 2).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when it does not have n rows.
+    pub fn solve_upper_in_place(&self, mut rhs: DMatrixViewMut<'_, f64>) -> Result<(), Error> {
+        if rhs.nrows() != self.order() {
+            return Err(Error::Shape {
+                what: "rows of the right-hand side",
+                expected: self.order(),
+                given: rhs.nrows(),
+            });
+        }
+        triangular_solve::solve_upper_triangular_in_place(
+            view(&self.factor).transpose(),
+            tile_mut(&mut rhs),
+            parallelism(),
+        );
+        Ok(())
+    }
+
     /// ln det A.
     pub fn ln_determinant(&self) -> f64 {
         2.0 * (0..self.order()).map(|i| self.factor[(i, i)].ln()).sum::<f64>()

@@ -1,6 +1,6 @@
 //! Kernel matrices that are multiplied by and never stored.
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, Dyn};
 
 use super::{
     gram::check_shape,
@@ -223,6 +223,115 @@ impl<'a, P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyCross<'a, P, K> {
         })
     }
 }
+
+impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyCross<'_, P, K> {
+    /// Overwrites `out`, m × t, with Kᵀ g(K `rhs`) for a map g of rows of K `rhs`, m × t, to rows of the same width: normal
+    /// equations (g(u) = u), weighted ones (g(u) = w u), gradients of any loss (g(u) = ℓ′(y, u)), in one pass over
+    /// the kernel values. `map(rows, u)` alters the rows `rows` of K `rhs` in place.
+    ///
+    /// nm kernel values; memory beside that of [`LazyCross::apply`]: 16 results, and a thread 16 rows of K or more.
+    /// The bits do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a shape is not m × t.
+    ///
+    /// ```
+    /// use kernels_core::{LazyCross, Linear, Rows};
+    /// use nalgebra::dmatrix;
+    /// let xs = Rows::from_row_major(vec![1.0, 2.0], 2, 1)?;
+    /// let ys = Rows::from_row_major(vec![3.0], 1, 1)?;
+    /// let kernel = Linear::new(0.0)?;
+    /// let mut out = dmatrix![0.0];
+    /// // KᵀK 2 = (3² + 6²) 2.
+    /// LazyCross::new(&kernel, &xs, &ys, 1 << 20)?.apply_through(dmatrix![2.0].as_view(), out.as_view_mut(), |_, _| ())?;
+    /// assert_eq!(out, dmatrix![90.0]);
+    /// # Ok::<(), kernels_core::Error>(())
+    /// ```
+    pub fn apply_through(
+        &self,
+        rhs: DMatrixView<'_, P::Scalar>,
+        mut out: DMatrixViewMut<'_, P::Scalar>,
+        map: impl Fn(std::ops::Range<usize>, DMatrixViewMut<'_, P::Scalar>) + Send + Sync,
+    ) -> Result<(), Error> {
+        let (n, m, t) = (self.xs.len(), self.ys.len(), rhs.ncols());
+        check_shape(rhs.shape(), (m, t))?;
+        check_shape(out.shape(), (m, t))?;
+        // Rows whose kernel values stay in cache between the two products.
+        let rows = (CACHED / (m.max(1) * size_of::<P::Scalar>())).clamp(TILES.0, TILES.1);
+        let tasks = n.div_ceil(rows);
+        let parts = map_tasks(GROUPS.min(tasks), |group, ws| {
+            let mut sum = DMatrix::repeat(m, t, P::Scalar::default());
+            let first = group * tasks / GROUPS.min(tasks);
+            let last = (group + 1) * tasks / GROUPS.min(tasks);
+            for task in first..last {
+                let range = task * rows..((task + 1) * rows).min(n);
+                let count = range.len();
+                let Ok(at) = Block::between(self.xs, range.clone(), self.ys, 0..m) else { continue };
+                with_tile(self.kernel, &at, ws, |tile, ws| {
+                    let mut values = ws.take(count * t);
+                    let mut u = DMatrixViewMut::from_slice(&mut values, count, t);
+                    let k = DMatrixView::from_slice(tile, count, m);
+                    let one = P::Scalar::of(1.0);
+                    if t < FEW {
+                        for c in 0..t {
+                            let right = rhs.column(c);
+                            P::Scalar::dispatch(Multiply {
+                                tile,
+                                stride: count,
+                                right: right.as_slice(),
+                                left: &[],
+                                down: u.column_mut(c).as_mut_slice(),
+                                across: &mut [],
+                            });
+                        }
+                    } else {
+                        u.gemm(one, &k, &rhs, P::Scalar::default());
+                    }
+                    map(range, u.as_view_mut());
+                    if t < FEW {
+                        let mut across = ws.take(m);
+                        let (mut down, mut zeros) = (ws.take(count), ws.take(m));
+                        zeros.fill(P::Scalar::default());
+                        for c in 0..t {
+                            P::Scalar::dispatch(Multiply {
+                                tile,
+                                stride: count,
+                                right: &zeros,
+                                left: u.column(c).as_slice(),
+                                down: &mut down,
+                                across: &mut across,
+                            });
+                            add(sum.column_mut(c).as_mut_slice(), &across);
+                        }
+                        for buffer in [across, down, zeros] {
+                            ws.give(buffer);
+                        }
+                    } else {
+                        // The transpose as a view with its strides exchanged, which the product takes at full speed.
+                        let transposed =
+                            nalgebra::MatrixView::<P::Scalar, Dyn, Dyn, Dyn, Dyn>::from_slice_with_strides(
+                                tile, m, count, count, 1,
+                            );
+                        sum.gemm(one, &transposed, &u, one);
+                    }
+                    ws.give(values);
+                });
+            }
+            sum
+        });
+        out.fill(P::Scalar::default());
+        for part in &parts {
+            out += part;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of kernel values that a thread keeps between two uses.
+const CACHED: usize = 2 << 20;
+
+/// Below this many columns a product by columns is as fast as a blocked one.
+const FEW: usize = 6;
 
 /// A block's values, column by column, in a buffer of the workspace.
 fn with_tile<P: Points + ?Sized>(

@@ -11,6 +11,7 @@ mod lazy;
 mod pack;
 mod pairwise;
 mod parallel;
+mod project;
 
 pub(crate) use coordinates::{Pairing, diagonal_pairs, eval_pair, fill_pairs};
 pub use gradient::gram_gradient;
@@ -20,3 +21,5 @@ pub use gram::{cross_gram, cross_gram_into, gram, gram_into};
 pub(crate) use lazy::multiply_dense;
 pub use lazy::{LazyCross, LazyGram};
 pub(crate) use pairwise::{Geometry, eval, fill, fill_diagonal, number};
+pub(crate) use parallel::map_tasks;
+pub(crate) use project::{Waves, project};

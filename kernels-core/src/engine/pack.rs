@@ -63,6 +63,23 @@ impl<T: Real> Panels<T> {
         Self { values, norms, largest, dim, width }
     }
 
+    /// Panels of rows given in f64, row by row, as they are.
+    pub(super) fn of_values(rows: &[f64], dim: usize, width: usize, n: usize, ws: &mut Workspace<T>) -> Self {
+        let panels = n.div_ceil(width);
+        let mut values = ws.take(panels * width * dim);
+        if dim > 0 {
+            for (p, panel) in values.chunks_exact_mut(width * dim).enumerate() {
+                for i in 0..width {
+                    let row = &rows[(p * width + i).min(n - 1) * dim..][..dim];
+                    for (to, &value) in panel.chunks_exact_mut(width).zip(row) {
+                        to[i] = T::of(value);
+                    }
+                }
+            }
+        }
+        Self { values, norms: ws.take(0), largest: ws.take(0), dim, width }
+    }
+
     /// Panel `p`, features outermost.
     #[inline(always)]
     pub(super) fn panel(&self, p: usize) -> &[T] {

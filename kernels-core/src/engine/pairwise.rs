@@ -33,14 +33,14 @@ pub(crate) enum Geometry<'a> {
 const EXPAND_FROM: usize = 16;
 
 /// Columns of a panel: with twice the vectors of a row panel they fill the registers.
-const COLUMNS_MANY: usize = 12;
-const COLUMNS_FEW: usize = 6;
+pub(super) const COLUMNS_MANY: usize = 12;
+pub(super) const COLUMNS_FEW: usize = 6;
 
 /// Vectors in a row panel.
-const ROW_VECTORS: usize = 2;
+pub(super) const ROW_VECTORS: usize = 2;
 
 /// Room for the values of the largest pair of panels.
-const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
+pub(super) const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
 
 /// k(x, y) of one pair, by differences.
 pub(crate) fn eval<T: Real>(geometry: Geometry<'_>, profile: &impl Profile, x: &[T], y: &[T]) -> T {
@@ -284,15 +284,15 @@ pub(super) fn inverses<T: Real>(lengths: &[f64]) -> Vec<T> {
 }
 
 /// A pair of panels.
-struct Sides<'a, T> {
-    left: &'a Panels<T>,
-    right: &'a Panels<T>,
-    p: usize,
-    q: usize,
+pub(super) struct Sides<'a, T> {
+    pub(super) left: &'a Panels<T>,
+    pub(super) right: &'a Panels<T>,
+    pub(super) p: usize,
+    pub(super) q: usize,
 }
 
 /// How a cell, the pairs of a row panel and a column panel, gets its numbers. A cell is column by column.
-trait Rule<T: Real> {
+pub(super) trait Rule<T: Real> {
     /// Whether panels need norms.
     const NORMS: bool = false;
 
@@ -352,7 +352,7 @@ fn accumulate<V: Vector, const C: usize>(
 }
 
 /// ⟨x, y⟩.
-struct Inner;
+pub(super) struct Inner;
 
 impl<V: Vector> Summation<V> for Inner {
     #[inline(always)]

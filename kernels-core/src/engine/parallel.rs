@@ -18,7 +18,7 @@ pub(super) fn for_each_task<T: Real>(count: usize, task: impl Fn(usize, &mut Wor
 }
 
 /// The results of tasks, in the order of their numbers.
-pub(super) fn map_tasks<T: Real, R: Send>(
+pub(crate) fn map_tasks<T: Real, R: Send>(
     count: usize,
     task: impl Fn(usize, &mut Workspace<T>) -> R + Send + Sync,
 ) -> Vec<R> {

@@ -6,8 +6,8 @@ use nalgebra::DMatrixView;
 
 use super::{Expr, Readable};
 use crate::{
-    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, Param, Points, PositiveDefinite, Real,
-    Rows, Tile, Workspace, kernel_ops,
+    Block, Definiteness, Describe, Differentiable, Error, Jet, Kernel, LengthScale, Param, Points,
+    PositiveDefinite, Real, Rows, Tile, Workspace, kernel_ops,
 };
 
 /// Any kernel on rows with scalars `T`.
@@ -110,6 +110,9 @@ impl<P: Points> Describe for DynKernel<P> {
     }
     fn definiteness(&self) -> Definiteness {
         self.0.definiteness()
+    }
+    fn support(&self) -> Option<LengthScale> {
+        self.0.support()
     }
     fn expression(&self) -> Option<Expr> {
         self.0.expression()

@@ -7,9 +7,9 @@ use super::{
     vocabulary::{Arguments, Readable, Vocabulary, number_of, unknown},
 };
 use crate::{
-    Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric, Laplacian,
-    Linear, Matern, Multiquadric, Normalized, Periodic, Points, Polynomial, Power, RationalQuadratic, Rbf,
-    Real, Rows, Sigmoid, Transformation, Warped, White,
+    BSpline, Cauchy, Constant, Cosine, Error, Exp, Exponential, GammaExponential, InverseMultiquadric,
+    Laplacian, Linear, Matern, Multiquadric, Normalized, Periodic, Points, Polynomial, Power,
+    RationalQuadratic, Rbf, Real, Rows, Sigmoid, Transformation, Warped, Wendland, White,
 };
 
 /// One piece of code a scalar, so that the families are compiled here and not in every crate that reads text.
@@ -89,6 +89,22 @@ fn rows<T: Real>(given: &mut Arguments<'_, Rows<T>>) -> Result<AnyKernel<T>, Err
             Sigmoid::new(gamma, given.number("offset", 0.0)?).map(AnyKernel::new)
         }
         "cosine" => Ok(AnyKernel::new(Cosine::new())),
+        "wendland" => {
+            let smoothness = given.number("smoothness", 1.0)?;
+            let dim = given.count("dim", 3)?;
+            Wendland::of(smoothness, dim as usize, given.scale("support")?).map(AnyKernel::new)
+        }
+        "askey" => {
+            let (power, dim) = (given.number("power", 2.0)?, given.count("dim", 3)?);
+            Wendland::askey(power, dim as usize, given.scale("support")?).map(AnyKernel::new)
+        }
+        "spherical" => Wendland::spherical(given.scale("support")?).map(AnyKernel::new),
+        "bspline" => {
+            let (order, peak) = (given.count("order", 4)?, given.number("peak", 1.0)?);
+            BSpline::new(order as usize, given.length_scale()?)
+                .and_then(|k| k.with_peak(peak))
+                .map(AnyKernel::new)
+        }
         "warp" => {
             let kernel = given.kernel()?;
             let transformation = transformation(given)?;

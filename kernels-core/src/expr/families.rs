@@ -34,6 +34,8 @@ pub(super) const fn p(name: &'static str, default: &'static str, meaning: &'stat
 
 pub(super) const PD: &str = "positive definite";
 pub(super) const INNER: &str = "that of the kernel inside";
+const SUPPORT: Parameter =
+    p("support", "1", "distance from which on the kernel is 0: a number, or a list with one value a feature");
 pub(super) const LENGTH: Parameter =
     p("length_scale", "1", "unit of distance, above 0: a number, or a list with one value a feature");
 
@@ -42,7 +44,7 @@ pub(super) fn on_rows() -> impl Iterator<Item = &'static Family> {
     FAMILIES.iter().chain(&super::catalogue::FAMILIES)
 }
 
-static FAMILIES: [Family; 15] = [
+static FAMILIES: [Family; 19] = [
     Family {
         name: "rbf",
         summary: "Gaussian, squared exponential",
@@ -164,6 +166,50 @@ static FAMILIES: [Family; 15] = [
         of_kernel: false,
         parameters: &[],
         definiteness: PD,
+    },
+    Family {
+        name: "wendland",
+        summary: "Wendland's polynomial of compact support, 2·smoothness times differentiable",
+        formula: "(1-r)₊⁴ (1+4r) for smoothness=1, dim=3; r = √s in units of support",
+        of_kernel: false,
+        parameters: &[
+            p("smoothness", "1", "0, 1, 2 or 3"),
+            p("dim", "3", "most features of the points, 1 or above"),
+            SUPPORT,
+        ],
+        definiteness: PD,
+    },
+    Family {
+        name: "askey",
+        summary: "power of a cone, compact support",
+        formula: "(1-r)₊^power, r = √s in units of support",
+        of_kernel: false,
+        parameters: &[
+            p("power", "2", "integer, above dim/2"),
+            p("dim", "3", "most features of the points, 1 or above"),
+            SUPPORT,
+        ],
+        definiteness: PD,
+    },
+    Family {
+        name: "spherical",
+        summary: "overlap of two balls, compact support, for up to 3 features",
+        formula: "1 - 1.5 r + 0.5 r³ for r < 1, r = √s in units of support",
+        of_kernel: false,
+        parameters: &[SUPPORT],
+        definiteness: PD,
+    },
+    Family {
+        name: "bspline",
+        summary: "product of B-splines over the features, compact support",
+        formula: "Π peak·B((xᵢ-yᵢ)/ℓᵢ)/B(0), B the centred B-spline of this order",
+        of_kernel: false,
+        parameters: &[
+            p("order", "4", "degree plus one, from 2 to 12"),
+            LENGTH,
+            p("peak", "1", "value at 0 of each factor, above 0"),
+        ],
+        definiteness: "positive definite for even order, indefinite for odd",
     },
     Family {
         name: "warp",

@@ -257,16 +257,19 @@ impl<P: Points + 'static> Arguments<'_, P> {
     /// # Errors
     /// As [`Arguments::kernel`].
     pub fn length_scale(&mut self) -> Result<LengthScale, Error> {
-        match self.take("length_scale") {
+        self.scale("length_scale")
+    }
+
+    /// The same under another name.
+    pub(super) fn scale(&mut self, name: &str) -> Result<LengthScale, Error> {
+        match self.take(name) {
             None => Ok(1.0.into()),
             Some(Spanned { value: Given::Number(number), .. }) => Ok(number.into()),
-            Some(Spanned { value: Given::List(items), .. }) => Ok(items
-                .into_iter()
-                .map(|item| number_of(item, "length_scale"))
-                .collect::<Result<Vec<_>, _>>()?
-                .into()),
+            Some(Spanned { value: Given::List(items), .. }) => {
+                Ok(items.into_iter().map(|item| number_of(item, name)).collect::<Result<Vec<_>, _>>()?.into())
+            }
             Some(other) => {
-                Err(syntax(other.column, "`length_scale` must be a number, or a list with one a feature"))
+                Err(syntax(other.column, format!("`{name}` must be a number, or a list with one a feature")))
             }
         }
     }

@@ -64,7 +64,10 @@ impl<F: Profile> Describe for Radial<F> {
     fn params(&self) -> Vec<Param> {
         let mut params = self.profile.params();
         if F::SCALED {
-            params.extend(self.length_scale.params());
+            params.extend(self.length_scale.params().into_iter().map(|mut param| {
+                param.name = param.name.replacen("length_scale", F::SCALE, 1);
+                param
+            }));
         }
         params
     }
@@ -86,10 +89,15 @@ impl<F: Profile> Describe for Radial<F> {
         self.profile.definiteness()
     }
 
+    fn support(&self) -> Option<LengthScale> {
+        let radius = self.profile.support()?.sqrt();
+        Some(self.length_scale.scaled(radius))
+    }
+
     fn expression(&self) -> Option<Expr> {
         let (name, mut arguments) = self.profile.text()?;
         if F::SCALED {
-            arguments.push(("length_scale", self.length_scale.argument()));
+            arguments.push((F::SCALE, self.length_scale.argument()));
         }
         Some(Expr::call(name, arguments))
     }
@@ -140,6 +148,7 @@ impl<F: Profile, T: Real> Kernel<Rows<T>> for Radial<F> {
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), Error> {
+        self.profile.check_dim(xs.dim())?;
         self.length_scale.check(xs.dim())
     }
 }

@@ -1,7 +1,14 @@
 //! Gaussian process regression.
 
+mod heteroscedastic;
+mod laplace;
 mod model;
 mod objective;
+mod outputs;
+mod search;
+mod sparse;
+mod stochastic;
+mod weights;
 
 use std::ops::ControlFlow;
 
@@ -10,8 +17,15 @@ use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use heteroscedastic::{HeteroscedasticGp, HeteroscedasticModel};
+pub use laplace::{GpClassifier, GpClassifierModel};
 pub use model::{GpModel, GpPrediction, LeaveOneOutDensity};
 pub use objective::Objective;
+pub use outputs::{Coregionalized, Outputs};
+pub use search::{ConstrainedSearch, SearchOutcome};
+pub use sparse::{SparseGaussianProcess, SparseGpModel};
+pub use weights::WeightPosterior;
+pub use stochastic::{StochasticEstimate, log_determinant, stochastic_log_marginal_likelihood};
 
 use crate::{
     Error, Stop, Targets,

@@ -11,7 +11,7 @@ use super::{Free, add_outer, values_of};
 use crate::{Error, data::gram_f64};
 
 /// What hyper-parameters are chosen by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Objective {
     /// Log marginal likelihood, summed over outputs.
@@ -20,6 +20,14 @@ pub enum Objective {
     LeaveOneOutDensity,
     /// Leave-one-out squared error, as −(nt/2) ln of its mean. For ridge regression, where variances do not matter.
     LeaveOneOutError,
+    /// The evidence bound whose log likelihood is multiplied by κ: marginal likelihood with noise σ²/κ, and the likelihood's
+    /// constants as they were. With κ the number of weights over samples it lets models with more weights than samples fit.
+    ///
+    /// Reference: Harvey, Petrov, Hughes, *Learning hyperparameters via a data-emphasized variational objective* (2025).
+    DataEmphasised {
+        /// κ > 0; 1 is the marginal likelihood.
+        kappa: f64,
+    },
 }
 
 /// A Gram matrix with noise, factorized, and the coefficients a = (K + noise)⁻¹ y.
@@ -117,12 +125,15 @@ impl<'a, P: Points, K: Kernel<P> + Describe + Clone> Evaluation<'a, P, K> {
     ///
     /// Every objective has a gradient Σ Wᵢⱼ ∂Kᵢⱼ/∂θ; only W differs.
     pub(crate) fn evaluate(&self) -> Result<(f64, Vec<f64>, f64), Error> {
+        if let Objective::DataEmphasised { kappa } = self.objective {
+            return self.emphasised(kappa);
+        }
         let posterior = self.posterior()?;
         let g = posterior.factor.inverse()?;
         let a = &posterior.coefficients;
         let (n, outputs) = (a.nrows(), a.ncols());
         let (value, w) = match self.objective {
-            Objective::MarginalLikelihood => {
+            Objective::MarginalLikelihood | Objective::DataEmphasised { .. } => {
                 let mut w = g * (-0.5 * outputs as f64);
                 for a in a.column_iter() {
                     add_outer(&mut w, 0.5, a.as_slice(), a.as_slice());
@@ -166,6 +177,25 @@ impl<'a, P: Points, K: Kernel<P> + Describe + Clone> Evaluation<'a, P, K> {
         let by_noise = w.trace();
         let weights = w.map(P::Scalar::of);
         Ok((value, gram_gradient(&self.kernel, self.xs, weights.as_view())?, by_noise))
+    }
+
+    /// ln ∫ p(y|w)^κ p(w) dw: p(y|w)^κ is a density of noise σ²/κ up to (2πσ²/κ)^(n/2) (2πσ²)^(−nκ/2).
+    fn emphasised(&self, kappa: f64) -> Result<(f64, Vec<f64>, f64), Error> {
+        crate::data::positive("kappa", kappa)?;
+        let noise = crate::data::positive("noise", self.noise)?;
+        let tempered = Self {
+            objective: Objective::MarginalLikelihood,
+            kernel: self.kernel.clone(),
+            noise: noise / kappa,
+            xs: self.xs,
+            y: self.y,
+            extra: self.extra,
+        };
+        let (value, by_kernel, by_noise) = tempered.evaluate()?;
+        let count = self.y.len() as f64;
+        let ln = LN_2PI + noise.ln();
+        let value = value + 0.5 * count * ((ln - kappa.ln()) - kappa * ln);
+        Ok((value, by_kernel, by_noise / kappa + 0.5 * count * (1.0 - kappa) / noise))
     }
 
     /// W of Σᵢₖ uᵢₖ [G ∂K aₖ]ᵢ + Σᵢ vᵢ [G ∂K G]ᵢᵢ: sym(Gu aᵀ) + G diag(v) G.

@@ -1,0 +1,3 @@
+//! Feature maps: reference numbers, unbiasedness, variances, rates.
+
+mod feature_maps;

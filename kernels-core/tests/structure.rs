@@ -1,0 +1,3 @@
+//! Compact support, structured operators, measures: reference numbers, contracts, edges.
+
+mod parts;

@@ -1,0 +1,680 @@
+//! Networks on images: the covariances between the positions of two images, taken through the layers. One pair of images at a
+//! time, whose arrays stay in the cache; nothing of size n² × positions² is ever stored. A network that ends in `flatten` and
+//! pools nothing needs equal positions only, which costs positions instead of positions².
+
+use std::ops::Range;
+
+use kernels_core::{Block, Kernel, Points, Real, Tile, Workspace};
+
+use super::{
+    images::{Image, Images},
+    kernel::NetworkKernel,
+    layers::{At, PAIR_TOLERANCE, Record, SERIES_TOLERANCE, Strip, join, needs_series, own, tangent},
+};
+use crate::{
+    Activation, HermiteSeries, Layer,
+    dual::{Covariance, Dual},
+    infinite::angles::Tangent,
+    net::{Mechanism, Padding, Weights, Window},
+};
+
+/// Covariances of positions of one image with positions of another: entry (p, p′) at `p′ * P + p`, or of equal positions only.
+#[derive(Clone, Debug)]
+struct Field {
+    height: usize,
+    width: usize,
+    full: bool,
+    channels: usize,
+    q: Vec<f64>,
+    tangent: Vec<f64>,
+}
+
+/// What a layer found of one image alone.
+#[derive(Clone, Debug)]
+struct Single {
+    before: Vec<f64>,
+    after: Vec<f64>,
+    series: Vec<HermiteSeries>,
+    full: Vec<f64>,
+}
+
+/// Whether an image meets itself, which leaves records, or another, which reads them.
+enum Sides<'a> {
+    Own(&'a mut Vec<Single>),
+    Pair(std::slice::Iter<'a, Single>, std::slice::Iter<'a, Single>),
+}
+
+impl Field {
+    fn new<T: Real>(x: Image<'_, T>, y: Image<'_, T>, full: bool) -> Self {
+        let places = x.height * x.width;
+        let c = x.channels.max(1);
+        let inverse = 1.0 / c as f64;
+        let dot = |p: usize, r: usize| {
+            let (x, y) = (&x.values[p * c..(p + 1) * c], &y.values[r * c..(r + 1) * c]);
+            x.iter().zip(y).fold(0.0_f64, |s, (a, b)| a.to_f64().mul_add(b.to_f64(), s)) * inverse
+        };
+        let q: Vec<f64> = if x.channels == 0 {
+            vec![0.0; if full { places * places } else { places }]
+        } else if full {
+            (0..places * places).map(|e| dot(e % places, e / places)).collect()
+        } else {
+            (0..places).map(|p| dot(p, p)).collect()
+        };
+        Self { height: x.height, width: x.width, full, channels: c, tangent: vec![0.0; q.len()], q }
+    }
+
+    fn places(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Variances of an image with itself.
+    fn variances(&self) -> Vec<f64> {
+        let p = self.places();
+        if self.full { (0..p).map(|i| self.q[i * p + i]).collect() } else { self.q.clone() }
+    }
+
+    fn chain(&mut self, layers: &[Layer], sides: &mut Sides<'_>) {
+        for layer in layers {
+            self.layer(layer, sides);
+        }
+    }
+
+    fn layer(&mut self, layer: &Layer, sides: &mut Sides<'_>) {
+        match layer {
+            Layer::Dense(w) => self.weights(w, tangent(w, self.channels), |_| {}),
+            Layer::Conv(w, window) => {
+                let taps: usize = window.size.iter().product();
+                let kind = tangent(w, self.channels * taps);
+                self.weights(w, kind, |field| field.shifted(&Taps::new(field, window, false)));
+            }
+            Layer::ConvTranspose(w, window) => {
+                let taps: usize = window.size.iter().product();
+                let kind = tangent(w, self.channels * taps);
+                self.weights(w, kind, |field| field.shifted(&Taps::new(field, window, true)));
+            }
+            Layer::ConvLocal(w, window) => {
+                let taps: usize = window.size.iter().product();
+                let kind = tangent(w, self.channels * taps);
+                self.weights(w, kind, |field| field.shifted(&Taps::new(field, window, false)));
+                // Weights of different places are independent: nothing is left between them.
+                let p = self.places();
+                if self.full {
+                    for e in (0..p * p).filter(|e| e % p != e / p) {
+                        (self.q[e], self.tangent[e]) = (0.0, 0.0);
+                    }
+                }
+            }
+            Layer::Activation(Activation::Identity) => {}
+            Layer::Activation(phi) => self.activation(phi, sides),
+            Layer::LayerNorm { eps, all } => self.layer_norm(*eps, *all, sides),
+            Layer::Scale(c) => {
+                let square = c * c;
+                self.q.iter_mut().chain(&mut self.tangent).for_each(|v| *v *= square);
+            }
+            Layer::Dropout { keep } => {
+                if let Sides::Own(_) = sides {
+                    let p = self.places();
+                    let step = if self.full { p + 1 } else { 1 };
+                    for e in (0..self.q.len()).step_by(step) {
+                        self.q[e] /= keep;
+                        self.tangent[e] /= keep;
+                    }
+                }
+            }
+            Layer::Sum(branches) | Layer::Concat(branches) | Layer::Product(branches) => {
+                let ends: Vec<Self> = branches
+                    .iter()
+                    .map(|branch| {
+                        let mut field = self.clone();
+                        field.chain(branch, sides);
+                        field
+                    })
+                    .collect();
+                let Some(first) = ends.first() else { return };
+                let mut out = first.clone();
+                for e in 0..out.q.len() {
+                    let parts = ends
+                        .iter()
+                        .filter(|f| f.q.len() == first.q.len())
+                        .map(|f| (f.q[e], f.tangent[e], f.channels as f64));
+                    (out.q[e], out.tangent[e]) = join(layer, parts);
+                }
+                if let Layer::Concat(_) = layer {
+                    out.channels = ends.iter().map(|f| f.channels).sum();
+                }
+                *self = out;
+            }
+            Layer::AvgPool { window, normalize_edges } => self.pool(window, true, *normalize_edges),
+            Layer::SumPool(window) => self.pool(window, false, false),
+            Layer::GlobalAvgPool => self.global(1.0 / (self.places() * self.places()).max(1) as f64),
+            Layer::GlobalSumPool => self.global(1.0),
+            Layer::Flatten => {
+                let p = self.places();
+                let step = if self.full { p + 1 } else { 1 };
+                let mean = |v: &[f64]| v.iter().step_by(step).sum::<f64>() / p.max(1) as f64;
+                (self.q, self.tangent) = (vec![mean(&self.q)], vec![mean(&self.tangent)]);
+                self.channels *= p;
+                (self.height, self.width, self.full) = (1, 1, true);
+            }
+            Layer::Attention { query_key, output_value, b_std, linear_scaling, mechanism } => {
+                let bias = b_std.map_or(0.0, |b| b * b);
+                if *linear_scaling {
+                    self.attention(*query_key, output_value * output_value, bias, *mechanism, sides);
+                } else {
+                    let s = query_key * query_key * output_value * output_value;
+                    let d: f64 = self.q.iter().map(|q| q * q).sum();
+                    let e: f64 = self.q.iter().zip(&self.tangent).map(|(q, t)| q * t).sum();
+                    for (q, t) in self.q.iter_mut().zip(&mut self.tangent) {
+                        *t = s * (2.0 * e * *q + d * (*t + 4.0 * *q)) + bias;
+                        *q = s * d * *q + bias;
+                    }
+                }
+                self.channels = 1;
+            }
+        }
+    }
+
+    /// q ← σ_w² M(q) + σ_b² and the tangent kernel, for the linear map M of a layer.
+    fn weights(&mut self, w: &Weights, kind: Tangent, map: impl Fn(&mut Self)) {
+        map(self);
+        let (scale, bias) = (w.w2(), w.b2());
+        for (q, t) in self.q.iter_mut().zip(&mut self.tangent) {
+            let new = scale * *q + bias;
+            *t = scale * *t
+                + match kind {
+                    Tangent::Fresh => new,
+                    Tangent::Old { factor, constant } => factor * *q + constant,
+                    Tangent::None => 0.0,
+                };
+            *q = new;
+        }
+        self.channels = w.width;
+    }
+
+    /// Mean over taps that shift both positions alike, one axis after the other.
+    fn shifted(&mut self, taps: &Taps) {
+        let (q, tangent) = (taps.apply(self, &self.q), taps.apply(self, &self.tangent));
+        (self.q, self.tangent) = (q, tangent);
+        (self.height, self.width) = (taps.rows.output, taps.columns.output);
+    }
+
+    fn activation(&mut self, phi: &Activation, sides: &mut Sides<'_>) {
+        let places = self.places();
+        let series = needs_series(phi);
+        let own_record;
+        let (left, right) = match sides {
+            Sides::Own(records) => {
+                let before = self.variances();
+                let mut single =
+                    Single { after: Vec::new(), series: Vec::new(), full: Vec::new(), before: before.clone() };
+                for q in &before {
+                    let dual = if series {
+                        let s = HermiteSeries::of(phi, *q, SERIES_TOLERANCE);
+                        let dual = Dual { value: s.second, derivative: s.second_slope };
+                        single.series.push(s);
+                        dual
+                    } else {
+                        own(phi, *q)
+                    };
+                    single.after.push(dual.value);
+                }
+                records.push(single.clone());
+                own_record = single;
+                (&own_record, &own_record)
+            }
+            Sides::Pair(left, right) => match (left.next(), right.next()) {
+                (Some(left), Some(right)) => (left, right),
+                _ => return,
+            },
+        };
+        if !self.full {
+            for p in 0..places {
+                let c = Covariance::new(left.before[p], self.q[p], right.before[p]);
+                let dual = if series {
+                    let (a, b) = (&left.series[p], &right.series[p]);
+                    if a == b && c.gap <= 0.0 {
+                        Dual { value: a.second, derivative: a.second_slope }
+                    } else if a.error(b, c.correlation()) <= PAIR_TOLERANCE {
+                        a.dual(b, c.correlation()).0
+                    } else {
+                        phi.dual_at(&c)
+                    }
+                } else {
+                    phi.dual_at(&c)
+                };
+                self.q[p] = dual.value;
+                self.tangent[p] *= dual.derivative;
+            }
+        } else {
+            let mut strip = Strip::new(places, places);
+            std::mem::swap(&mut strip.q, &mut self.q);
+            std::mem::swap(&mut strip.tangent, &mut self.tangent);
+            strip.gaps_of_variances(&left.before, &right.before);
+            let record = Record::of_pair(
+                (&left.before, &right.before),
+                (&left.after, &right.after),
+                (&left.series, &right.series),
+            );
+            strip.activation(phi, &record, At { column: places });
+            std::mem::swap(&mut strip.q, &mut self.q);
+            std::mem::swap(&mut strip.tangent, &mut self.tangent);
+        }
+        if let Sides::Own(_) = sides {
+            let step = if self.full { places + 1 } else { 1 };
+            for (p, e) in (0..self.q.len()).step_by(step).enumerate() {
+                self.q[e] = left.after[p];
+            }
+        }
+    }
+
+    fn layer_norm(&mut self, eps: f64, all: bool, sides: &mut Sides<'_>) {
+        let places = self.places();
+        let own = if let Sides::Own(records) = sides {
+            let mut before = self.variances();
+            if all {
+                let mean = before.iter().sum::<f64>() / places.max(1) as f64;
+                before.fill(mean);
+            }
+            let single = Single { before, after: Vec::new(), series: Vec::new(), full: Vec::new() };
+            records.push(single.clone());
+            Some(single)
+        } else {
+            None
+        };
+        let (left, right) = match (&own, sides) {
+            (Some(own), _) => (own, own),
+            (None, Sides::Pair(left, right)) => match (left.next(), right.next()) {
+                (Some(left), Some(right)) => (left, right),
+                _ => return,
+            },
+            (None, Sides::Own(_)) => return,
+        };
+        let factor = |q: f64| if q + eps > 0.0 { 1.0 / (q + eps).sqrt() } else { 0.0 };
+        let l: Vec<f64> = left.before.iter().map(|&q| factor(q)).collect();
+        let r: Vec<f64> = right.before.iter().map(|&q| factor(q)).collect();
+        for e in 0..self.q.len() {
+            let f = if self.full { l[e % places] * r[e / places] } else { l[e] * r[e] };
+            self.q[e] *= f;
+            self.tangent[e] *= f;
+        }
+    }
+
+    fn attention(
+        &mut self,
+        query_key: f64,
+        square: f64,
+        bias: f64,
+        mechanism: Mechanism,
+        sides: &mut Sides<'_>,
+    ) {
+        let places = self.places();
+        let own = if let Sides::Own(records) = sides {
+            let full = attention_weights(&self.q, places, query_key, mechanism);
+            let single = Single { before: Vec::new(), after: Vec::new(), series: Vec::new(), full };
+            records.push(single.clone());
+            Some(single)
+        } else {
+            None
+        };
+        let (left, right) = match (&own, sides) {
+            (Some(own), _) => (own, own),
+            (None, Sides::Pair(left, right)) => match (left.next(), right.next()) {
+                (Some(left), Some(right)) => (left, right),
+                _ => return,
+            },
+            (None, Sides::Own(_)) => return,
+        };
+        let sandwich = |m: &[f64]| {
+            // G₁ M G₂ᵀ, with G stored by rows and M by columns.
+            let mut half = vec![0.0; places * places];
+            for c in 0..places {
+                for r in 0..places {
+                    let g = &left.full[r * places..(r + 1) * places];
+                    let m = &m[c * places..(c + 1) * places];
+                    half[c * places + r] = g.iter().zip(m).map(|(g, m)| g * m).sum();
+                }
+            }
+            let mut out = vec![0.0; places * places];
+            for c in 0..places {
+                let g = &right.full[c * places..(c + 1) * places];
+                for (k, g) in g.iter().enumerate() {
+                    for r in 0..places {
+                        out[c * places + r] += g * half[k * places + r];
+                    }
+                }
+            }
+            out
+        };
+        let (q, t) = (sandwich(&self.q), sandwich(&self.tangent));
+        for (e, (q, t)) in q.into_iter().zip(t).enumerate() {
+            let value = square * q;
+            self.q[e] = value + bias;
+            self.tangent[e] = square * t + bias + 2.0 * value;
+        }
+    }
+
+    /// A linear map of positions on both sides.
+    fn pool(&mut self, window: &Window, mean: bool, normalize_edges: bool) {
+        let [rows, columns] = axes(self, window);
+        let all = window.size.iter().product::<usize>() as f64;
+        let outputs = rows.output * columns.output;
+        let places = self.places();
+        // For each output its inputs, and the common weight.
+        let mut map: Vec<(Vec<usize>, f64)> = Vec::with_capacity(outputs);
+        for r in 0..rows.output {
+            for c in 0..columns.output {
+                let mut inputs = Vec::new();
+                for i in rows.inputs(r).into_iter().flatten() {
+                    inputs.extend(columns.inputs(c).into_iter().flatten().map(|j| i * self.width + j));
+                }
+                let weight = match (mean, normalize_edges && window.padding == Padding::Same) {
+                    (false, _) => 1.0,
+                    (true, true) => 1.0 / inputs.len().max(1) as f64,
+                    (true, false) => 1.0 / all,
+                };
+                map.push((inputs, weight));
+            }
+        }
+        let apply = |m: &[f64]| {
+            let mut half = vec![0.0; places * outputs];
+            for c in 0..places {
+                for (o, (inputs, weight)) in map.iter().enumerate() {
+                    half[c * outputs + o] = weight * inputs.iter().map(|i| m[c * places + i]).sum::<f64>();
+                }
+            }
+            let mut out = vec![0.0; outputs * outputs];
+            for (c, (inputs, weight)) in map.iter().enumerate() {
+                for i in inputs {
+                    for o in 0..outputs {
+                        out[c * outputs + o] += weight * half[i * outputs + o];
+                    }
+                }
+            }
+            out
+        };
+        (self.q, self.tangent) = (apply(&self.q), apply(&self.tangent));
+        (self.height, self.width) = (rows.output, columns.output);
+    }
+
+    fn global(&mut self, scale: f64) {
+        let sum = |v: &[f64]| v.iter().sum::<f64>() * scale;
+        (self.q, self.tangent) = (vec![sum(&self.q)], vec![sum(&self.tangent)]);
+        (self.height, self.width, self.full) = (1, 1, true);
+    }
+}
+
+fn attention_weights(q: &[f64], places: usize, query_key: f64, mechanism: Mechanism) -> Vec<f64> {
+    let mut g = vec![0.0; places * places];
+    for r in 0..places {
+        let row = &mut g[r * places..(r + 1) * places];
+        for (c, g) in row.iter_mut().enumerate() {
+            let score = query_key * q[c * places + r];
+            *g = match mechanism {
+                Mechanism::Softmax | Mechanism::Identity => score,
+                Mechanism::Abs => score.abs(),
+                Mechanism::Relu => score.max(0.0),
+            };
+        }
+        if mechanism == Mechanism::Softmax {
+            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            row.iter_mut().for_each(|g| *g = (*g - largest).exp());
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|g| *g /= sum);
+        }
+    }
+    g
+}
+
+/// Which inputs an output along one axis sees.
+#[derive(Debug)]
+struct Axis {
+    input: usize,
+    output: usize,
+    /// For each output and tap the input, or nothing beyond the border.
+    sources: Vec<Option<usize>>,
+    taps: usize,
+}
+
+impl Axis {
+    fn new(input: usize, size: usize, stride: usize, padding: Padding) -> Self {
+        let output = match padding {
+            Padding::Same | Padding::Circular => input.div_ceil(stride),
+            Padding::Valid if input < size => 0,
+            Padding::Valid => (input - size) / stride + 1,
+        };
+        let total = match padding {
+            Padding::Valid => 0,
+            _ if output == 0 => 0,
+            _ => ((output - 1) * stride + size).saturating_sub(input),
+        };
+        let low = total / 2;
+        let source = |o: usize, t: usize| {
+            let place = (o * stride + t) as isize - low as isize;
+            match padding {
+                Padding::Circular => Some(place.rem_euclid(input.max(1) as isize) as usize),
+                _ => usize::try_from(place).ok().filter(|&p| p < input),
+            }
+        };
+        let sources = (0..output * size).map(|e| source(e / size, e % size)).collect();
+        Self { input, output, sources, taps: size }
+    }
+
+    /// The transposed map: input i reaches output o through tap t when i · stride = o − low + t.
+    fn transposed(input: usize, size: usize, stride: usize, padding: Padding) -> Self {
+        let (output, low) = match padding {
+            Padding::Valid => {
+                (if input == 0 { 0 } else { input * stride + size.saturating_sub(stride) }, size - 1)
+            }
+            _ => {
+                let low = if stride > size - 1 { size - 1 } else { (size + stride - 2).div_ceil(2) };
+                (input * stride, low)
+            }
+        };
+        let source = |o: usize, t: usize| {
+            let place = (o + t) as isize - low as isize;
+            let reach = (input * stride) as isize;
+            if padding == Padding::Circular {
+                let place = place.rem_euclid(reach.max(1));
+                return (place % stride as isize == 0).then_some((place / stride as isize) as usize);
+            }
+            (place >= 0 && place < reach && place % stride as isize == 0)
+                .then_some((place / stride as isize) as usize)
+        };
+        let sources = (0..output * size).map(|e| source(e / size, e % size)).collect();
+        Self { input, output, sources, taps: size }
+    }
+
+    fn inputs(&self, o: usize) -> &[Option<usize>] {
+        &self.sources[o * self.taps..(o + 1) * self.taps]
+    }
+}
+
+/// Windows of one axis act on the width, or on the height of what is one place wide.
+fn axes(field: &Field, window: &Window) -> [Axis; 2] {
+    let axis = |input, k: usize| Axis::new(input, window.size[k], window.stride[k], window.padding);
+    if window.size.len() == 1 {
+        [Axis::new(field.height, 1, 1, Padding::Valid), axis(field.width, 0)]
+    } else {
+        [axis(field.height, 0), axis(field.width, 1)]
+    }
+}
+
+/// The taps of a convolution along both axes.
+struct Taps {
+    rows: Axis,
+    columns: Axis,
+}
+
+impl Taps {
+    fn new(field: &Field, window: &Window, transposed: bool) -> Self {
+        if !transposed {
+            let [rows, columns] = axes(field, window);
+            return Self { rows, columns };
+        }
+        let axis =
+            |input, k: usize| Axis::transposed(input, window.size[k], window.stride[k], window.padding);
+        if window.size.len() == 1 {
+            Self { rows: Axis::new(field.height, 1, 1, Padding::Valid), columns: axis(field.width, 0) }
+        } else {
+            Self { rows: axis(field.height, 0), columns: axis(field.width, 1) }
+        }
+    }
+
+    fn apply(&self, field: &Field, m: &[f64]) -> Vec<f64> {
+        let scale = 1.0 / (self.rows.taps * self.columns.taps) as f64;
+        let (w, out_h, out_w) = (field.width, self.rows.output, self.columns.output);
+        if !field.full {
+            let mut out = vec![0.0; out_h * out_w];
+            for r in 0..out_h {
+                for i in self.rows.inputs(r).iter().flatten() {
+                    for c in 0..out_w {
+                        for j in self.columns.inputs(c).iter().flatten() {
+                            out[r * out_w + c] += m[i * w + j];
+                        }
+                    }
+                }
+            }
+            out.iter_mut().for_each(|v| *v *= scale);
+            return out;
+        }
+        let h = field.height;
+        // Along rows: (i, i′) moves, (j, j′) stays. Index ((i′ w + j′) h + i) w + j.
+        let mut half = vec![0.0; out_h * w * out_h * w];
+        for o2 in 0..out_h {
+            for o1 in 0..out_h {
+                for t in 0..self.rows.taps {
+                    let (Some(i2), Some(i1)) = (self.rows.inputs(o2)[t], self.rows.inputs(o1)[t]) else {
+                        continue;
+                    };
+                    for j2 in 0..w {
+                        let from = &m[((i2 * w + j2) * h + i1) * w..][..w];
+                        let to = &mut half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+            }
+        }
+        // Along columns: (j, j′) moves.
+        let mut out = vec![0.0; out_h * out_w * out_h * out_w];
+        for o2 in 0..out_h {
+            for c2 in 0..out_w {
+                for t in 0..self.columns.taps {
+                    let Some(j2) = self.columns.inputs(c2)[t] else { continue };
+                    for o1 in 0..out_h {
+                        let from = &half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        let to = &mut out[((o2 * out_w + c2) * out_h + o1) * out_w..][..out_w];
+                        for (c1, to) in to.iter_mut().enumerate() {
+                            if let Some(j1) = self.columns.sources[c1 * self.columns.taps + t] {
+                                *to += from[j1];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        debug_assert_eq!(self.columns.input, w);
+        out.iter_mut().for_each(|v| *v *= scale);
+        out
+    }
+}
+
+impl NetworkKernel {
+    fn singles<T: Real>(&self, x: Image<'_, T>) -> (f64, f64, Vec<Single>) {
+        let mut records = Vec::new();
+        let mut field = Field::new(x, x, self.net().requirements().all_pairs);
+        field.chain(self.net().layers(), &mut Sides::Own(&mut records));
+        let at = |v: &[f64]| v.first().copied().unwrap_or(0.0);
+        (at(&field.q), at(&field.tangent), records)
+    }
+
+    fn pair<T: Real>(&self, x: Image<'_, T>, y: Image<'_, T>, left: &[Single], right: &[Single]) -> T {
+        let mut field = Field::new(x, y, self.net().requirements().all_pairs);
+        field.chain(self.net().layers(), &mut Sides::Pair(left.iter(), right.iter()));
+        let at = |v: &[f64]| v.first().copied().unwrap_or(0.0);
+        T::of(self.pick(at(&field.q), at(&field.tangent)))
+    }
+}
+
+fn finite<T: Real>(x: Image<'_, T>) -> bool {
+    x.values.iter().all(|v| v.to_f64().is_finite())
+}
+
+/// On images the input covariance of two places is the mean over channels of the product; a pair of images costs
+/// O(layers · places² · filter) time, and places² memory.
+impl<T: Real> Kernel<Images<T>> for NetworkKernel {
+    fn eval(&self, x: Image<'_, T>, y: Image<'_, T>) -> T {
+        if !(finite(x) && finite(y)) {
+            return T::of(f64::NAN);
+        }
+        let (left, right) = (self.singles(x), self.singles(y));
+        self.pair(x, y, &left.2, &right.2)
+    }
+
+    fn block(&self, at: &Block<'_, Images<T>>, mut out: Tile<'_, T>, _: &mut Workspace<T>) {
+        let left: Vec<_> = at.rows().map(|i| at.xs().point(i)).map(|x| (x, self.singles(x))).collect();
+        let right: Vec<_> = at.cols().map(|j| at.ys().point(j)).map(|y| (y, self.singles(y))).collect();
+        let mirrored = at.is_within() && at.rows() == at.cols();
+        let columns: Vec<usize> = (0..right.len()).collect();
+        let column = |j: usize| -> Vec<T> {
+            let (y, (_, _, other)) = &right[j];
+            let first = if mirrored { j } else { 0 };
+            (first..left.len())
+                .map(|i| {
+                    let (x, (_, _, own)) = &left[i];
+                    if !(finite(*x) && finite(*y)) {
+                        return T::of(f64::NAN);
+                    }
+                    // Sums over positions round differently when the pair is swapped: the later point comes first.
+                    if at.is_within() && at.rows().start + i < at.cols().start + j {
+                        self.pair(*y, *x, other, own)
+                    } else {
+                        self.pair(*x, *y, own, other)
+                    }
+                })
+                .collect()
+        };
+        #[cfg(feature = "rayon")]
+        let values: Vec<Vec<T>> = {
+            use rayon::prelude::*;
+            columns.par_iter().map(|&j| column(j)).collect()
+        };
+        #[cfg(not(feature = "rayon"))]
+        let values: Vec<Vec<T>> = columns.iter().map(|&j| column(j)).collect();
+        for (j, values) in values.iter().enumerate() {
+            let first = if mirrored { j } else { 0 };
+            for (k, v) in values.iter().enumerate() {
+                out[(first + k, j)] = *v;
+                if mirrored {
+                    out[(j, first + k)] = *v;
+                }
+            }
+        }
+        for (i, j) in at.diagonal_entries() {
+            let (x, (q, t, _)) = &left[i];
+            out[(i, j)] = T::of(if finite(*x) { self.pick(*q, *t) } else { f64::NAN });
+        }
+    }
+
+    fn diagonal(&self, xs: &Images<T>, rows: Range<usize>, out: &mut [T]) {
+        for (out, i) in out.iter_mut().zip(rows) {
+            let x = xs.point(i);
+            let (q, t, _) = self.singles(x);
+            *out = T::of(if finite(x) { self.pick(q, t) } else { f64::NAN });
+        }
+    }
+
+    fn check(&self, xs: &Images<T>) -> Result<(), kernels_core::Error> {
+        if !self.net().is_spatial() {
+            return Err(kernels_core::Error::Parameter {
+                name: "net".to_owned(),
+                value: f64::NAN,
+                expected: "a network for images: with convolutions, flatten or pooling; this one takes vectors",
+            });
+        }
+        let (height, width, channels) = xs.shape();
+        if height * width * channels == 0 && !xs.is_empty() {
+            return Err(kernels_core::Error::Shape { what: "values of an image (at least)", expected: 1, given: 0 });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Kernel rows and sums as the selectors read them, in memory of O(n).
+
+use kernels_core::{Block, Kernel, LazyCross, LazyGram, Operator, Points, Workspace};
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+use crate::{Error, error, parallel};
+
+/// Working memory of a lazy product.
+pub(crate) const BUDGET: usize = 64 << 20;
+
+/// Points of a piece of a kernel row.
+const PIECE: usize = 8192;
+
+/// Points and kernel fit for arithmetic, and at least `needed` of them.
+pub(crate) fn check<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    what: &'static str,
+    kernel: &K,
+    xs: &P,
+    needed: usize,
+) -> Result<(), Error> {
+    error::at_least(what, needed, xs.len())?;
+    xs.check_finite()?;
+    Ok(kernel.check(xs)?)
+}
+
+/// Overwrites `out[j]` with the entry of points j and `i` of the Gram matrix of `xs`.
+pub(crate) fn row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(kernel: &K, xs: &P, i: usize, out: &mut [f64]) {
+    parallel::for_pieces(out, PIECE, |piece, out| {
+        let start = piece * PIECE;
+        let end = start + out.len();
+        if let Ok(at) = Block::within(xs, start..end, i..i + 1) {
+            kernel.block(&at, DMatrixViewMut::from_slice(out, end - start, 1), &mut Workspace::new());
+        }
+    });
+}
+
+/// Overwrites `out[j]` with k(xⱼ, point `i` of `ys`).
+pub(crate) fn cross_row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    ys: &P,
+    i: usize,
+    out: &mut [f64],
+) {
+    parallel::for_pieces(out, PIECE, |piece, out| {
+        let start = piece * PIECE;
+        let end = start + out.len();
+        if let Ok(at) = Block::between(xs, start..end, ys, i..i + 1) {
+            kernel.block(&at, DMatrixViewMut::from_slice(out, end - start, 1), &mut Workspace::new());
+        }
+    });
+}
+
+/// K w of the Gram matrix of `xs`; n²/2 kernel values, memory O(n).
+pub(crate) fn gram_times<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    w: &[f64],
+) -> Result<Vec<f64>, Error> {
+    let n = xs.len();
+    let mut out = vec![0.0; n];
+    if n > 0 {
+        LazyGram::new(kernel, xs, BUDGET)?
+            .apply(DMatrixView::from_slice(w, n, 1), DMatrixViewMut::from_slice(&mut out, n, 1))?;
+    }
+    Ok(out)
+}
+
+/// K w of the kernel matrix between `xs` (rows) and `ys`.
+pub(crate) fn cross_times<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    ys: &P,
+    w: &[f64],
+) -> Result<Vec<f64>, Error> {
+    let mut out = vec![0.0; xs.len()];
+    if !xs.is_empty() && !ys.is_empty() {
+        LazyCross::new(kernel, xs, ys, BUDGET)?.apply(
+            DMatrixView::from_slice(w, ys.len(), 1),
+            DMatrixViewMut::from_slice(&mut out, xs.len(), 1),
+        )?;
+    }
+    Ok(out)
+}
+
+/// Means of the rows of the Gram matrix.
+pub(crate) fn row_means<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+) -> Result<Vec<f64>, Error> {
+    let n = xs.len();
+    gram_times(kernel, xs, &vec![1.0 / n.max(1) as f64; n])
+}
+
+/// Lowest index of the smallest value among those `allowed`.
+pub(crate) fn argmin(values: &[f64], allowed: impl Fn(usize) -> bool) -> Option<usize> {
+    let mut best: Option<usize> = None;
+    for (i, v) in values.iter().enumerate() {
+        if allowed(i) && best.is_none_or(|b| *v < values[b]) {
+            best = Some(i);
+        }
+    }
+    best
+}
+
+/// Lowest index of the largest value among those `allowed`.
+pub(crate) fn argmax(values: &[f64], allowed: impl Fn(usize) -> bool) -> Option<usize> {
+    let mut best: Option<usize> = None;
+    for (i, v) in values.iter().enumerate() {
+        if allowed(i) && best.is_none_or(|b| *v > values[b]) {
+            best = Some(i);
+        }
+    }
+    best
+}
+
+/// Dot product, in order.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,183 @@
+//! Batch selection, determinantal point processes, targets, coverage.
+
+use kernels_core::{AnyKernel, Exponential, Linear, Points, Rbf, Rows};
+use kernels_sample::{
+    BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, TargetCriterion, TargetVariance, cover, features_cover,
+    greedy_map, k_center, log_elementary_symmetric, orthogonal_matching_pursuit,
+};
+use nalgebra::DVector;
+
+use crate::read::{all_close, cases, close, count, indices, matrix, number, read, rows, vector};
+
+#[test]
+fn batches() {
+    let file = read(include_str!("bmdal.json"));
+    let mut wrong = Vec::new();
+    for case in cases(&file["cases"]) {
+        let (pool, train) = (rows(&case["pool"]), rows(&case["train"]));
+        for s in cases(&case["selections"]) {
+            let sigma = s["params"]["noise_sigma"].as_f64().unwrap_or(1e-3);
+            let method = match s["method"].as_str().unwrap() {
+                "maxdiag" => BatchMethod::MaxDiag,
+                "maxdet" => BatchMethod::MaxDet,
+                "maxdist" => BatchMethod::MaxDist,
+                "lcmd" => BatchMethod::LargestCluster(ClusterWeight::SquaredDistance),
+                "lcmd_dist" => BatchMethod::LargestCluster(ClusterWeight::Distance),
+                "lcmd_none" => BatchMethod::LargestCluster(ClusterWeight::Count),
+                "fw" | "fw_kernel" => BatchMethod::FrankWolfe,
+                "bait_f" => BatchMethod::Bait,
+                "bait_fb" => BatchMethod::BaitForwardBackward,
+                other => panic!("{other}"),
+            };
+            let kernel: AnyKernel<f64> = if s["kernel"] == "linear" {
+                AnyKernel::new(Linear::new(0.0).unwrap())
+            } else {
+                AnyKernel::new(Exponential::new(2.0).unwrap())
+            };
+            let mut selection =
+                BatchSelection::new(kernel, method).noise(sigma * sigma).with_train(s["mode"] == "TP");
+            if s["transform"] == "scale_train" {
+                selection = selection.scale_to_train(true).posterior(0.01);
+            }
+            let mut expected = indices(&s["selected"]);
+            let mut got = selection.select(&pool, &train, expected.len()).unwrap();
+            if method == BatchMethod::MaxDiag {
+                // The reference lists the largest last.
+                expected.sort_unstable();
+                got.sort_unstable();
+            }
+            if got != expected {
+                wrong.push(format!(
+                    "{} {} {} {} {}: got {got:?}, expected {expected:?} {}",
+                    case["name"], s["kernel"], s["transform"], s["method"], s["mode"], s["status"]
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn determinantal() {
+    let file = read(include_str!("dpp.json"));
+    for case in cases(&file["cases"]) {
+        let l = matrix(&case["L"]);
+        let dpp = Dpp::from_matrix(&l).unwrap();
+        all_close("marginals", &dpp.marginals(), &vector(&case["marginals"]), 1e-10);
+        let (mean, variance) = dpp.size_moments();
+        close("size", mean, number(&case["expected_size"]), 1e-10, 0.0);
+        close("size", variance, number(&case["var_size"]), 1e-10, 0.0);
+        let phi = rows(&case["Phi"]);
+        let phi = if phi.len() == l.nrows() { phi } else { Rows::new(&matrix(&case["Phi"]).transpose()) };
+        let map = indices(&case["greedy_map"]);
+        let (got, gains) = greedy_map(&Linear::new(0.0).unwrap(), &phi, map.len()).unwrap();
+        assert_eq!(got, map, "{}", case["name"]);
+        all_close("gains", &gains, &vector(&case["greedy_log_gains"]), 1e-9);
+        // Inclusion frequencies of the k-process: 5 sigma of a binomial.
+        let (k, draws) = (count(&case["kdpp_k"]), 4000);
+        let mut hits = vec![0.0; l.nrows()];
+        for seed in 0..draws {
+            let sample = dpp.sample_k(k, seed).unwrap();
+            assert_eq!(sample.len(), k);
+            sample.iter().for_each(|&i| hits[i] += 1.0);
+        }
+        for (hit, p) in hits.iter().zip(vector(&case["kdpp_inclusion"])) {
+            let sigma = (p * (1.0 - p) / draws as f64).sqrt();
+            assert!((hit / draws as f64 - p).abs() <= 5.0 * sigma + 1e-9, "{}: {hit}, {p}", case["name"]);
+        }
+    }
+    let stress = &file["log_esp_stress"];
+    let lambda: Vec<f64> = (0..400).map(|i| (-8.0 + 20.0 * f64::from(i) / 399.0).exp()).collect();
+    let ks = indices(&stress["k"]);
+    let table = log_elementary_symmetric(&lambda, *ks.iter().max().unwrap()).unwrap();
+    for (k, expected) in ks.iter().zip(vector(&stress["log_e_k"])) {
+        close("ln e_k", table[400][*k], expected, 1e-12, 1.0);
+    }
+}
+
+#[test]
+fn targets() {
+    let file = read(include_str!("sift.json"));
+    for case in cases(&file["cases"]) {
+        let (xs, targets) = (rows(&case["X"]), rows(&case["targets"]));
+        let found = TargetVariance::new(Linear::new(0.0).unwrap())
+            .noise(number(&case["lam"]))
+            .repeat(true)
+            .select(&xs, &targets, count(&case["N"]))
+            .unwrap();
+        assert_eq!(found.indices, indices(&case["independent_selected"]), "{}", case["name"]);
+        let totals: Vec<f64> = found.objectives.iter().map(|v| v * targets.len() as f64).collect();
+        all_close("objective", &totals, &vector(&case["independent_objective"]), 1e-9);
+    }
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["evgp"];
+    let z = rows(&block["Z"]);
+    let (n, m) = (count(&block["n_pool"]), count(&block["n_test"]));
+    let pool = z.subset(&(0..n).collect::<Vec<_>>()).unwrap();
+    let test = z.subset(&(n..n + m).collect::<Vec<_>>()).unwrap();
+    let mut compared = 0;
+    for run in cases(&block["runs"]) {
+        let criterion = match run["criterion"].as_str().unwrap() {
+            "ev" => TargetCriterion::Mean,
+            "vol" => TargetCriterion::MeanSquare,
+            "mv" => TargetCriterion::Max,
+            "90v" => TargetCriterion::Percentile(90.0),
+            "95v" => TargetCriterion::Percentile(95.0),
+            _ => continue,
+        };
+        let kernel = Rbf::new(1.0).unwrap() + 0.1 * Linear::new(0.0).unwrap();
+        let expected = indices(&run["selected"]);
+        let found = TargetVariance::new(kernel)
+            .noise(number(&block["sigma"]).powi(2))
+            .criterion(criterion)
+            .select(&pool, &test, expected.len())
+            .unwrap();
+        assert_eq!(found.indices, expected, "{}", run["criterion"]);
+        compared += 1;
+    }
+    assert!(compared >= 1);
+}
+
+#[test]
+fn coverage() {
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["apricot"];
+    let xs = rows(&block["X"]);
+    let k = count(&block["k"]);
+    let kernel = Rbf::new(1.5_f64.sqrt()).unwrap();
+    for (name, coverage) in [
+        ("facility_location", Coverage::FacilityLocation),
+        ("graph_cut", Coverage::GraphCut),
+        ("saturated_coverage_beta0p1", Coverage::Saturated(0.1)),
+    ] {
+        let expected = &block[name];
+        let got = cover(&kernel, &xs, coverage, k).unwrap();
+        // Once gains reach 0 the order is arbitrary.
+        let gains = vector(&expected["gains"]);
+        let until = gains.iter().take_while(|g| **g > 1e-9).count();
+        assert_eq!(got.indices[..until], indices(&expected["ranking"])[..until], "{name}");
+        all_close(name, &got.gains[..until], &gains[..until], 1e-9);
+    }
+    let features = xs.to_matrix().map(|x| x.abs() + 0.01);
+    let phis: [(&str, fn(f64) -> f64); 2] = [("sqrt", f64::sqrt), ("log", f64::ln_1p)];
+    for (name, phi) in phis {
+        let expected = &block["feature_based"][name];
+        let got = features_cover(&features, phi, k).unwrap();
+        assert_eq!(got.indices, indices(&expected["ranking"]), "{name}");
+        all_close(name, &got.gains, &vector(&expected["gains"]), 1e-10);
+    }
+    let center = &file["blocks"]["k_center"];
+    let order = indices(&center["order"]);
+    let got = k_center(&Linear::new(0.0).unwrap(), &xs, count(&center["start"]), order.len()).unwrap();
+    assert_eq!(got.indices, order);
+    all_close("radii", &got.radii, &vector(&center["radius_when_added"]), 1e-10);
+    close("radius", got.covering_radius, number(&center["final_radius"]), 1e-10, 0.0);
+    let omp = &file["blocks"]["omp"];
+    let (a, b) = (matrix(&omp["A_cols_are_items"]), DVector::from_vec(vector(&omp["b"])));
+    for run in cases(&omp["runs"]).iter().filter(|run| run["positive"] == true) {
+        let (chosen, weights) =
+            orthogonal_matching_pursuit(&a, &b, count(&run["nnz"]), number(&run["lam"])).unwrap();
+        assert_eq!(chosen, indices(&run["indices"]));
+        all_close("weights", &weights, &vector(&run["weights"]), 1e-9);
+    }
+}
