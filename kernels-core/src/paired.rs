@@ -211,7 +211,7 @@ impl Pairing for ArcCosine {
 
     #[inline(always)]
     fn finish<V: Vector>(&self, [minus, plus]: [V; 2], [a, b]: [V; 2]) -> V {
-        let (zero, pi) = (V::splat(0.0), V::splat(PI));
+        let zero = V::splat(0.0);
         // ‖u − v‖ = 2 sin(θ/2), ‖u + v‖ = 2 cos(θ/2).
         let rest = (plus / minus).sqrt().map(|t| 2.0 * t.atan());
         let sine = (minus * plus).sqrt() * V::splat(0.5);
