@@ -1,4 +1,5 @@
 //! Sequences: the command line's Gram matrices, and classification of series of the UEA archive where they are at hand.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, clippy::print_stdout)]
 
 use std::{
     fs::File,
