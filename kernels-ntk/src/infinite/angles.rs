@@ -299,6 +299,43 @@ fn poly<const FUSED: bool, const N: usize>(z: f64, c: &[f64; N]) -> f64 {
     sum
 }
 
+/// Gaps of covariances that are all there is, for variances of rows and of one column: from determinants, which fused
+/// multiplication leaves exact. A covariance beyond its product by rounding stays as it is.
+pub(super) fn gaps(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+            determinants(rows, column, pairs);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has just said that it has these instructions.
+            return unsafe { fused(rows, column, pairs) };
+        }
+    }
+    determinants(rows, column, pairs);
+}
+
+#[inline(always)]
+fn determinants(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+    let n = pairs.len();
+    let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
+    let (difference, rows) = (&mut pairs.difference[..n], &rows[..n]);
+    let root = column.sqrt();
+    for i in 0..n {
+        let product = rows[i].sqrt() * root;
+        let square = q[i] * q[i];
+        let determinant = (rows[i].mul_add(column, -square) - q[i].mul_add(q[i], -square)).max(0.0);
+        let large = product + q[i].abs();
+        let exact = (1e-290..1e290).contains(&square);
+        let small = if exact { determinant / large } else { (product - q[i].abs()).max(0.0) };
+        let positive = q[i] >= 0.0;
+        gap[i] = if positive { small } else { large };
+        cogap[i] = if positive { large } else { small };
+        difference[i] = rows[i] - column;
+    }
+}
+
 /// Own angle asin(2p/(1+2p)), for variances of an error-function layer.
 pub(super) fn own_arcsine(p: f64) -> f64 {
     let n = 1.0 + 2.0 * p;

@@ -33,7 +33,8 @@ pub enum Limit {
 /// let xs = Rows::from_row_major(vec![1.0, 0.0, 0.0, 1.0], 2, 2)?;
 /// let k = gram(&NetworkKernel::new(net, Limit::Ntk), &xs)?;
 /// // The diagonal is (depth + 1) 2‖x‖²/d; orthogonal inputs have 1/π of it at depth 1.
-/// assert!((k[(0, 0)] - 2.0).abs() < 1e-15 && (k[(0, 1)] - 1.0 / std::f64::consts::PI).abs() < 1e-15);
+/// let (own, other): (f64, f64) = (k[(0, 0)], k[(0, 1)]);
+/// assert!((own - 2.0).abs() < 1e-15 && (other - 1.0 / std::f64::consts::PI).abs() < 1e-15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -95,7 +96,7 @@ impl NetworkKernel {
 }
 
 fn input_variance<T: Real>(x: &[T]) -> f64 {
-    let norm = x.iter().fold(0.0_f64, |sum, v| v.to_f64().mul_add(v.to_f64(), sum));
+    let norm = x.iter().fold(0.0_f64, |sum, v| sum + v.to_f64() * v.to_f64());
     norm / x.len().max(1) as f64
 }
 
@@ -115,10 +116,10 @@ fn near<T: Real>(x: &[T], y: &[T], a: f64, b: f64) -> Near {
     for (x, y) in x.iter().zip(y) {
         let (x, y) = (x.to_f64(), y.to_f64());
         let (s, e) = (x + y, x - y);
-        ss = s.mul_add(s, ss);
-        ee = e.mul_add(e, ee);
-        es = e.mul_add(s, es);
-        xy = x.mul_add(y, xy);
+        ss += s * s;
+        ee += e * e;
+        es += e * s;
+        xy += x * y;
     }
     let (product, q) = (a * b, xy / dim);
     let parallel = q >= 0.0;
@@ -150,7 +151,7 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         let (_, records) = self.own(&[x, y]);
         let mut strip = Strip::new(1, 1);
         let (a, b) = (input_variance(x).sqrt(), input_variance(y).sqrt());
-        let xy = x.iter().zip(y).fold(0.0_f64, |sum, (x, y)| x.to_f64().mul_add(y.to_f64(), sum));
+        let xy = x.iter().zip(y).fold(0.0_f64, |sum, (x, y)| sum + x.to_f64() * y.to_f64());
         strip.start(0, xy / x.len().max(1) as f64, (a, b), || near(x, y, a, b));
         strip.chain(self.net.layers(), &mut records.iter(), At { column: 1 });
         T::of(self.pick(strip.q[0], strip.tangent[0]))

@@ -303,12 +303,7 @@ impl Strip {
     /// Gaps of covariances that are all there is.
     pub(super) fn gaps_of_variances(&mut self, left: &[f64], right: &[f64]) {
         for (j, &q22) in right.iter().enumerate().take(self.columns()) {
-            for (i, &q11) in left.iter().enumerate() {
-                let e = j * self.rows + i;
-                let c = Covariance::new(q11, self.q[e], q22);
-                (self.q[e], self.gap[e], self.cogap[e]) = (c.q12, c.gap, c.cogap);
-                self.difference[e] = c.difference;
-            }
+            angles::gaps(left, q22, &mut self.column(j));
         }
     }
 

@@ -52,7 +52,7 @@ impl Field {
         let inverse = 1.0 / c as f64;
         let dot = |p: usize, r: usize| {
             let (x, y) = (&x.values[p * c..(p + 1) * c], &y.values[r * c..(r + 1) * c]);
-            x.iter().zip(y).fold(0.0_f64, |s, (a, b)| a.to_f64().mul_add(b.to_f64(), s)) * inverse
+            x.iter().zip(y).fold(0.0_f64, |s, (a, b)| s + a.to_f64() * b.to_f64()) * inverse
         };
         let q: Vec<f64> = if x.channels == 0 {
             vec![0.0; if full { places * places } else { places }]
