@@ -16,7 +16,7 @@ fn batches() {
     for case in cases(&file["cases"]) {
         let (pool, train) = (rows(&case["pool"]), rows(&case["train"]));
         for s in cases(&case["selections"]) {
-            // The variant by counts breaks ties between clusters by a rule of its own.
+            // Not reproduced: the reference counts the points of a cluster by another rule.
             if s["method"] == "lcmd_none" {
                 continue;
             }
