@@ -100,7 +100,7 @@ fn krylov(
         while !ended && basis.len() < limits.iterations.min(n) {
             ended = !basis.extend(operator)?;
             // A check costs k³: after every fifth step, and at the end.
-            if ended || basis.len() % 5 == 0 || basis.len() == limits.iterations.min(n) {
+            if ended || basis.len().is_multiple_of(5) || basis.len() == limits.iterations.min(n) {
                 let small = basis.function(|ritz| filter.value((ritz / n as f64).max(0.0)))?;
                 let mut padded = small.clone();
                 if let Some(last) = &last {

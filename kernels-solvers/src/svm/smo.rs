@@ -273,7 +273,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         let settled = |t: usize| {
             let (value, g) = (-self.gradient[t], usize::from(self.group[t]));
             let (full, empty) = (self.beta[t] >= self.upper[t], self.beta[t] <= self.lower[t]);
-            full && empty || full && value > up[g] || empty && value < down[g]
+            (full && (empty || value > up[g])) || (empty && value < down[g])
         };
         let keep: Vec<usize> =
             (0..m).filter(|&s| (0..self.problem.layers).any(|l| !settled(l * m + s))).collect();
@@ -283,10 +283,8 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         }
         self.store();
         self.cache.restrict(&keep, self.effort.cache)?;
-        let pick = |of: &[f64]| -> Vec<f64> {
-            of.chunks_exact(m).flat_map(|layer| keep.iter().map(|&s| layer[s])).collect()
-        };
-        self.gradient = pick(&self.gradient);
+        self.gradient =
+            self.gradient.chunks_exact(m).flat_map(|layer| keep.iter().map(|&s| layer[s])).collect();
         self.points = keep.iter().map(|&s| self.points[s]).collect();
         self.load();
         Ok(false)
