@@ -94,25 +94,24 @@ fn by_differences() {
 
 #[test]
 fn long_rough_paths_have_cosines_with_derivatives() {
-    // k(x, x) is beyond e^709.
+    // k(x, x) is about e^777.
     let walk = |phase: f64| {
-        let values = (0..60).map(|i| 18.0 * (0.9 * f64::from(i) + phase).sin()).collect();
-        Paths::from_array(values, 1, 20, 3).unwrap()
+        let values =
+            (0..300).map(|i| 1.3 * f64::from(i) + 0.3 * (0.9 * f64::from(i) + phase).sin()).collect();
+        Paths::from_array(values, 1, 300, 1).unwrap()
     };
-    let (x, y) = (walk(0.0), walk(0.01));
-    let kernel = Signature::new(lift("linear")).normalization(Normalization::Cosine).unwrap();
-    assert!(value(&Signature::new(lift("linear")), &x, &x).is_infinite());
+    let (x, y) = (walk(0.0), walk(0.5));
+    let plain = Signature::new(lift("linear")).solver(fd(0, FiniteDifferences::Second)).unwrap();
+    let kernel = plain.clone().normalization(Normalization::Cosine).unwrap();
+    assert!(value(&plain, &x, &x).is_infinite());
     let k = value(&kernel, &x, &y);
-    assert!(k > 0.0 && k < 1.0, "{k}");
-    let [by_x, by_y] = gradient(&kernel, &x, &y);
-    // Euler: a cosine of k(λx, y) = k(x, λy) is not scale-free, but shifts of all knots change nothing.
-    for by in [by_x, by_y] {
+    // Only the end points count in one dimension, up to the error of the scheme.
+    assert!(k > 0.8 && k < 1.2, "{k}");
+    // Shifts of all knots change nothing.
+    for by in gradient(&kernel, &x, &y) {
         assert!(by.iter().all(|g| g.is_finite()));
-        for channel in 0..3 {
-            let sum: f64 = by.iter().skip(channel).step_by(3).sum();
-            let size: f64 = by.iter().map(|g| g.abs()).sum();
-            assert!(sum.abs() <= 1e-9 * size, "{sum} of {size}");
-        }
+        let (sum, size): (f64, f64) = (by.iter().sum(), by.iter().map(|g| g.abs()).sum());
+        assert!(sum.abs() <= 1e-9 * size + 1e-12, "{sum} of {size}");
     }
 }
 
