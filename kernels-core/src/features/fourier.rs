@@ -27,7 +27,7 @@ use crate::{
 /// ```
 /// use kernels_core::{FeatureMap, RandomFourier, Rbf, Rows, features};
 /// let map = RandomFourier::orthogonal(&Rbf::new(1.0)?, 2, 64, 7)?;
-/// let xs = Rows::from_row_major(vec![0.0, 0.0, 1.0, 0.5], 2, 2)?;
+/// let xs = Rows::from_row_major(vec![0.0_f64, 0.0, 1.0, 0.5], 2, 2)?;
 /// let z = features(&map, &xs)?;
 /// assert_eq!(z.shape(), (2, 128));
 /// assert!((z.row(1).norm() - 1.0).abs() < 1e-12);

@@ -24,7 +24,7 @@ use crate::{
 /// ```
 /// use kernels_core::{FeatureMap, Rbf, Rows, StructuredFourier, features};
 /// let map = StructuredFourier::fastfood(&Rbf::new(1.0)?, 3, 50, 7)?;
-/// let xs = Rows::from_row_major(vec![0.0, 0.1, 0.2], 1, 3)?;
+/// let xs = Rows::from_row_major(vec![0.0_f64, 0.1, 0.2], 1, 3)?;
 /// let z = features(&map, &xs)?;
 /// assert_eq!(z.ncols(), 100);
 /// assert!((z.norm() - 1.0).abs() < 1e-12);

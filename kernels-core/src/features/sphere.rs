@@ -13,7 +13,7 @@ use crate::{
 /// Eigenvalues λ₀ … λ_L of the zonal kernel f(⟨x,y⟩) on the unit sphere of ℝᵈ with the uniform probability measure, each with its
 /// multiplicity N_l: f(t) = Σ λ_l N_l P_l(t) with Gegenbauer polynomials P_l, P_l(1) = 1.
 ///
-/// By the midpoint rule in the angle with 4096 points: to about 1e-13 for functions that are smooth in it.
+/// By the midpoint rule in the angle with 4096 points: to about 1e-13 for smooth functions in even dimensions, to about 1e-6 in odd ones.
 ///
 /// # Errors
 /// [`Error::Parameter`] for less than 2 dimensions; [`Error::NotFinite`] when f is not.
@@ -21,7 +21,7 @@ use crate::{
 /// ```
 /// let pairs = kernels_core::sphere_eigenvalues(|t: f64| t.exp(), 3, 20)?;
 /// let at_one: f64 = pairs.iter().map(|(value, multiplicity)| value * multiplicity).sum();
-/// assert!((at_one - 1.0_f64.exp()).abs() < 1e-12);
+/// assert!((at_one - 1.0_f64.exp()).abs() < 1e-5);
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 pub fn sphere_eigenvalues(
