@@ -86,11 +86,12 @@ fn estimators_have_the_exact_moments() {
                 let average = errors.iter().sum::<f64>() / r;
                 let deviation = (errors.iter().map(|e| (e - average).powi(2)).sum::<f64>() / (r * (r - 1.0))).sqrt();
                 assert!((average - exact).abs() < 5.0 * deviation, "{name} {average} {exact} {deviation} {record}");
-                // Unbiased everywhere: all entries within 6 standard errors (up to 34² of them are looked at).
+                // Unbiased everywhere: all entries within 6 standard errors (up to 34² of them are looked at), above a floor: what
+                // only a handful of walks reach is not normal.
                 for at in 0..n * n {
                     let (a, s) = (mean[at] / r, second[at] / r);
                     let error = ((s - a * a).max(0.0) / r).sqrt();
-                    assert!((a - k[at]).abs() <= 6.0 * error + 1e-9, "{at} {a} {} {error}", k[at]);
+                    assert!((a - k[at]).abs() <= 6.0 * error + 1e-4 * k.amax(), "{at} {a} {} {error}", k[at]);
                 }
             }
         }
