@@ -11,7 +11,6 @@ mod kernel;
 mod neighbourhood;
 mod path;
 mod propagation;
-mod pyramid;
 mod set;
 mod transport;
 mod walk;
@@ -27,7 +26,6 @@ pub use kernel::{
 pub use neighbourhood::{HashKind, NeighbourhoodHash};
 pub use path::ShortestPath;
 pub use propagation::{Propagation, PropagationMetric};
-pub use pyramid::PyramidMatch;
 pub use set::{GraphSet, LabelledGraph};
 pub use transport::earth_mover;
 pub use walk::{Start, WalkKind, WalkSeries, walk_divergence_bound};

@@ -1,14 +1,10 @@
 //! Fisher information embeddings.
 
-use kernels_core::dense::{SymmetricEigen, product};
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{
-    Error, Graph, GraphBuilder,
-    error::{positive, shape},
-};
+use crate::{Error, Graph, GraphBuilder, error::shape};
 
 /// One layer of the Fisher information embedding: the neighbourhood of a node as a mixture of p clusters with means μ, and the node as the Fisher score
 /// of that mixture by its means.
@@ -99,54 +95,6 @@ impl FisherLayer {
     }
 }
 
-/// A projection of vectors to q values by a dot-product kernel on the sphere and q anchors: ‖x‖ κ(Zx/‖x‖)ᵀ κ(ZZᵀ)^(−½), κ(t) = exp((t − 1)/σ²): the Nyström map.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KernelLayer {
-    anchors: DMatrix<f64>,
-    sigma: f64,
-    root: DMatrix<f64>,
-}
-
-impl KernelLayer {
-    /// Anchors Z of unit length, q × d. Eigenvalues of κ(ZZᵀ) are cut at 0 and their roots raised by 0.01.
-    ///
-    /// # Errors
-    /// [`kernels_core::Error::Parameter`] unless σ > 0.
-    pub fn new(anchors: DMatrix<f64>, sigma: f64) -> Result<Self, Error> {
-        positive("sigma", sigma)?;
-        let gram = (&anchors * anchors.transpose()).map(|t| ((t - 1.0) / (sigma * sigma)).exp());
-        let eigen = SymmetricEigen::new(&gram)?;
-        let mut scaled = eigen.vectors.clone();
-        for (k, mut column) in scaled.column_iter_mut().enumerate() {
-            column *= 1.0 / (eigen.values[k].max(0.0).sqrt() + 0.01);
-        }
-        let root = product(&scaled, &eigen.vectors.transpose())?;
-        Ok(Self { anchors, sigma, root })
-    }
-
-    /// Anchors by spherical k-means on the rows of x.
-    ///
-    /// # Errors
-    /// As [`spherical_kmeans`].
-    pub fn fit(x: &DMatrix<f64>, anchors: usize, sigma: f64, seed: u64) -> Result<Self, Error> {
-        Self::new(spherical_kmeans(x, anchors, seed)?, sigma)
-    }
-
-    /// The projection, n × q.
-    ///
-    /// # Errors
-    /// [`kernels_core::Error::Shape`].
-    pub fn apply(&self, x: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-        shape("features", self.anchors.ncols(), x.ncols())?;
-        let mut h = unit_rows(x) * self.anchors.transpose();
-        for (i, mut row) in h.row_iter_mut().enumerate() {
-            let norm = x.row(i).norm();
-            row.apply(|t| *t = norm * ((*t - 1.0) / (self.sigma * self.sigma)).exp());
-        }
-        Ok(h * &self.root)
-    }
-}
-
 /// Rows scaled to length 1; rows of 0 stay.
 fn unit_rows(x: &DMatrix<f64>) -> DMatrix<f64> {
     let mut out = x.clone();
@@ -166,11 +114,7 @@ fn unit_rows(x: &DMatrix<f64>) -> DMatrix<f64> {
 pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix<f64>, Error> {
     let (n, d) = x.shape();
     if k == 0 || k > n {
-        return Err(crate::error::parameter(
-            "clusters",
-            k as f64,
-            "at least 1, at most the number of points",
-        ));
+        return Err(crate::error::parameter("clusters", k as f64, "at least 1, at most the number of points"));
     }
     let points = unit_rows(x);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -178,13 +122,7 @@ pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix
     let mut gap = vec![1.0f64; n];
     for c in 0..k {
         let mut draw = rng.random::<f64>() * gap.iter().sum::<f64>();
-        let at = gap
-            .iter()
-            .position(|w| {
-                draw -= w;
-                draw < 0.0
-            })
-            .unwrap_or(n - 1);
+        let at = gap.iter().position(|w| { draw -= w; draw < 0.0 }).unwrap_or(n - 1);
         centers.set_row(c, &points.row(at));
         for i in 0..n {
             let distance = (1.0 - points.row(i).dot(&centers.row(c))).max(0.0);
@@ -204,8 +142,7 @@ pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix
         }
         for c in 0..k {
             if sizes[c] == 0 {
-                let worst =
-                    (0..n).min_by(|a, b| cosines[(*a, labels[*a])].total_cmp(&cosines[(*b, labels[*b])]));
+                let worst = (0..n).min_by(|a, b| cosines[(*a, labels[*a])].total_cmp(&cosines[(*b, labels[*b])]));
                 sums.set_row(c, &points.row(worst.unwrap_or(0)));
             }
         }

@@ -8,6 +8,6 @@ mod position;
 
 pub use cluster::{SpectralClustering, SpectralClusters, kmeans, normalized_cut};
 pub use contrast::{KernelMixture, info_nce};
-pub use fisher::{FisherLayer, KernelLayer, spherical_kmeans};
+pub use fisher::{FisherLayer, spherical_kmeans};
 pub use flow::{graph_ode, mesh_normals_regression};
 pub use position::{relative_positions, return_probabilities};

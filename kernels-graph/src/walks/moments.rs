@@ -26,7 +26,7 @@ impl Moments {
         if walks == 0 {
             return Err(crate::error::parameter("walks", 0.0, "at least 1"));
         }
-        let (_, survival) = law.tables(kernel, &vec![1.0; terms])?;
+        let (_, survival) = law.tables_for_all(kernel, terms)?;
         let base = dense(kernel.base());
         let n = base.nrows();
         let mut powers = vec![DMatrix::identity(n, n)];

@@ -167,7 +167,7 @@ impl RandomWalks {
     ) -> Result<Vec<SparseMatrix>, Error> {
         let n = kernel.base().rows();
         self.check(&(0..n), n)?;
-        let (halt, survival) = self.length.tables(kernel, &vec![1.0; terms.max(1)])?;
+        let (halt, survival) = self.length.tables_for_all(kernel, terms)?;
         let factors = factors(kernel.base());
         let starts = kernel.base().indptr().into_raw_storage().to_vec();
         let parts = parallel::pieces(n, SHARD, |range| {
