@@ -184,7 +184,7 @@ fn every_solver_converges_to_the_exact_solution() {
                 row("askotch", model.predict(&xs).unwrap(), report.iterations, 1e-3);
                 let fit = EigenPro::new(kernel.clone()).ridge(alpha).sample(220).directions(60).epochs(300);
                 let (model, report) = fit.fit(&xs, &y, &mut ()).unwrap();
-                row("eigenpro 2", model.predict(&xs).unwrap(), report.iterations, 2e-2);
+                row("eigenpro 2", model.predict(&xs).unwrap(), report.iterations, 5e-3);
             }
         }
         // Without ridge, on centres: the least-squares fit.
@@ -205,12 +205,13 @@ fn every_solver_converges_to_the_exact_solution() {
                 "excess",
                 report.iterations
             );
-            assert!(fitted.ncols() == t && excess < 0.03, "delay {delay}, {text}: {excess}");
+            assert!(fitted.ncols() == t && excess < 0.01, "delay {delay}, {text}: {excess} {report:?}");
         }
     }
 }
 
-/// Steps of the computed batch do not diverge, for every kernel and batch.
+/// Steps of the computed batch do not diverge, for every kernel and batch. Single steps of stochastic gradients on noisy targets
+/// fluctuate by some percent.
 #[test]
 fn computed_steps_are_stable() {
     let (xs, y) = smooth(300);
@@ -223,7 +224,7 @@ fn computed_steps_are_stable() {
             }
             let (_, report) = fit.fit(&xs, &y, &mut ()).unwrap();
             for pair in report.history.windows(2) {
-                assert!(pair[1] < 1.05 * pair[0], "{text}, batch {batch:?}: {:?}", report.history);
+                assert!(pair[1] < 1.2 * pair[0], "{text}, batch {batch:?}: {:?}", report.history);
             }
         }
     }

@@ -64,6 +64,9 @@ pub struct EigenPro<K> {
     checkpoint: Option<Checkpoint>,
 }
 
+/// Largest batch that directions are chosen for when none is given.
+const BATCH: usize = 4096;
+
 /// Streams of random numbers, apart from those of the epochs.
 const SAMPLES: u64 = u64::MAX;
 const PROJECTIONS: u64 = 1 << 62;
@@ -228,8 +231,14 @@ impl<K> EigenPro<K> {
         self.check()?;
         let y = checked("EigenPro", &self.kernel, xs, y)?;
         let (sample, fresh) = self.samples(xs.len());
-        let mut spectrum =
-            Spectrum::new(&self.kernel, xs.subset(&sample)?, self.directions, self.exponent, self.ridge)?;
+        let mut spectrum = Spectrum::new(
+            &self.kernel,
+            xs.subset(&sample)?,
+            self.directions,
+            self.exponent,
+            self.ridge,
+            self.batch.unwrap_or(BATCH).min(xs.len()),
+        )?;
         if let Some(fresh) = fresh {
             spectrum = spectrum.calibrated(&self.kernel, &xs.subset(&fresh)?)?;
         }
@@ -299,8 +308,14 @@ impl<K> EigenPro<K> {
         check_source("EigenPro", source)?;
         let (n, p, outputs) = (source.len(), centers.len(), source.outputs());
         let (sample, fresh) = self.samples(n);
-        let mut spectrum =
-            Spectrum::new(&self.kernel, source.select(&sample)?, self.directions, self.exponent, 0.0)?;
+        let mut spectrum = Spectrum::new(
+            &self.kernel,
+            source.select(&sample)?,
+            self.directions,
+            self.exponent,
+            0.0,
+            self.batch.unwrap_or(BATCH).min(n),
+        )?;
         if let Some(fresh) = fresh {
             spectrum = spectrum.calibrated(&self.kernel, &source.select(&fresh)?)?;
         }
@@ -321,6 +336,7 @@ impl<K> EigenPro<K> {
                 self.directions,
                 self.exponent,
                 0.0,
+                BATCH.min(p),
             )?;
             let batch = inner.critical_batch().min(p);
             let step = inner.step(batch);

