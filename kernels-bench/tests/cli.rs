@@ -395,9 +395,15 @@ const HOSTILE: &[Hostile] = &[
     ),
     (
         "NPY with too many dimensions",
-        &["gram", "--kernel", "rbf()", "--x", "cube.npy", "--out", "k.npy"],
+        &["gram", "--kernel", "rbf()", "--x", "tesseract.npy", "--out", "k.npy"],
         1,
         "a matrix (n, d) is expected",
+    ),
+    (
+        "a kernel on rows for paths",
+        &["gram", "--kernel", "rbf()", "--x", "cube.npy", "--out", "k.npy"],
+        1,
+        "the points are paths",
     ),
     (
         "NPY that promises too much",
@@ -428,12 +434,12 @@ const HOSTILE: &[Hostile] = &[
     ("no threads", &["fit", "table.csv", "--threads", "0"], 2, "0 is not in 1.."),
     ("memory without sense", &["fit", "table.csv", "--memory", "lots"], 2, "no unit of memory"),
     ("too many folds", &["evaluate", "table.csv", "--folds", "99"], 1, "expected 2 to 60"),
-    ("unknown family", &["kernels", "nothing"], 1, "there is no kernel `nothing`; there are: rbf"),
+    ("unknown family", &["kernels", "nothing"], 1, "there is no kernel `nothing`; there are: white, constant"),
     (
         "unknown task of bench",
         &["bench", "--tasks", "nothing"],
         1,
-        "there is no `nothing`; there are: rbf_gram",
+        "there is no kernel `nothing`; there are: white, constant",
     ),
     ("no command", &[], 2, "Usage"),
 ];
@@ -486,6 +492,7 @@ fn hostile_files(at: &Path) {
     write("short.npy", &[header("<f8", "(4, 2)"), vec![0; 40]].concat());
     write("object.npy", &[header("|O", "(2, 2)"), vec![0; 32]].concat());
     write("cube.npy", &[header("<f8", "(2, 2, 2)"), vec![0; 64]].concat());
+    write("tesseract.npy", &[header("<f8", "(2, 2, 2, 1)"), vec![0; 64]].concat());
     write("promise.npy", &[header("<f8", "(9999999999, 9999999999)"), vec![0; 64]].concat());
     run(at, &["fit", "table.csv", "--out", "model.json"]);
     run(at, &["fit", "table.csv", "--unseen", "ignore", "--out", "unseen_ok.json"]);

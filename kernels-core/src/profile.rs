@@ -38,9 +38,6 @@ pub trait Profile: Clone + Send + Sync + 'static {
     /// Name of the length scale in the text form and among the parameters.
     const SCALE: &'static str = "length_scale";
 
-    /// Whether φ(0) = 0, as of powers of the distance: distances are then formed to relative precision, which is slower.
-    const VANISHES: bool = false;
-
     /// φ(s). Mark implementations `#[inline(always)]`; NaN in, NaN out.
     fn value<V: Vector>(&self, s: V) -> V;
 
@@ -58,6 +55,12 @@ pub trait Profile: Clone + Send + Sync + 'static {
     fn shape_slope<V: Vector>(&self, index: usize, s: V) -> V {
         let _ = (index, s);
         V::splat(0.0)
+    }
+
+    /// Whether distances must be formed to relative precision, which is slower: where φ changes faster than √s at 0, or vanishes
+    /// there, as powers of the distance do.
+    fn needs_exact_distances(&self) -> bool {
+        false
     }
 
     /// Parameters of the shape, without the length scale.

@@ -54,8 +54,6 @@ fn family() -> impl Strategy<Value = String> {
         with("arccos(order=0)"),
         with("arccos(order=1)"),
         with("arccos(order=2)"),
-        with("arcsin(sigma2=[A, B])"),
-        with("tanimoto()"),
         with("overlap()"),
         with("hamming(gamma=A)"),
         with("aitchison_aitken(lambda=0.4, categories=3)"),
@@ -118,7 +116,6 @@ fn of_three() -> impl Strategy<Value = AnyKernel<f64>> {
         "mahalanobis(precision=[[2, 0.5, 0], [0.5, 1, 0.3], [0, 0.3, 1.5]])",
         "spectral_mixture(weights=[0.6, 0.4], means=[[0.1, 0.3, 0.2], [0.5, 0, 0.4]], \
          scales=[[0.2, 0.1, 0.3], [0.05, 0.4, 0.2]])",
-        "arcsin(sigma2=[0.5, 1, 2, 0.3])",
         "hamming(gamma=[0.5, 1, 2])",
         "sinc(length_scale=[0.5, 1, 2])",
         "generalized_gaussian(beta=1.7, length_scale=[0.5, 1, 2])",
@@ -127,6 +124,17 @@ fn of_three() -> impl Strategy<Value = AnyKernel<f64>> {
         "anova(matern(nu=1.2), order=3)",
     ];
     prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
+}
+
+/// Kernels whose digits go with the scale: near 1 the arcsine loses as many as its argument has grown large, and similarities
+/// of Tanimoto are quotients of squares.
+fn of_moderate() -> impl Strategy<Value = AnyKernel<f64>> {
+    let texts = vec!["arcsin(sigma2=[0.5, 1, 2, 0.3])", "tanimoto()"];
+    prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
+}
+
+fn moderate(xs: Rows<f64>) -> Rows<f64> {
+    Rows::new(&xs.to_matrix().map(|v| if v.abs() < 1e-100 { 0.0 } else { v.clamp(-1e3, 1e3) }))
 }
 
 /// Kernels with a length scale a feature, for three features.
@@ -165,14 +173,17 @@ check_kernel!(
     tame_rows(2..5, 1..4).prop_map(|xs| Rows::new(&in_unit_interval(xs).to_matrix().map(|v| 0.05 + 0.9 * v))),
     derivatives
 );
+check_kernel!(families_on_moderate_points, of_moderate(), rows(0..8, 3..4).prop_map(moderate));
+check_kernel!(gradients_of_moderate, of_moderate(), tame_rows(0..6, 3..4), gradients);
+check_kernel!(derivatives_of_moderate, of_moderate(), tame_rows(2..5, 3..4), derivatives);
 check_kernel!(parameters_of_three_features, of_three(), rows(0..8, 3..4));
 check_kernel!(gradients_of_three_features, of_three(), tame_rows(0..6, 3..4), gradients);
 check_kernel!(derivatives_of_three_features, of_three(), tame_rows(2..5, 3..4), derivatives);
 check_kernel!(
     single_precision,
     singles(),
-    // Inner products of larger numbers are ∞ − ∞ in some orders of the terms and not in others.
-    rows(0..8, 0..20).prop_map(|xs| Rows::new(&xs.to_matrix().map(|v| v.clamp(-1e18, 1e18) as f32)))
+    // Powers of larger numbers overflow: ∞ − ∞ and ∞/∞ come in some orders of the terms and not in others.
+    rows(0..8, 0..20).prop_map(|xs| Rows::new(&xs.to_matrix().map(|v| v.clamp(-1e5, 1e5) as f32)))
 );
 
 fn singles() -> impl Strategy<Value = AnyKernel<f32>> {

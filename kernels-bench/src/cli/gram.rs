@@ -80,16 +80,24 @@ impl Gram {
         match kind {
             Kind::Rows => {
                 let ys = y.map(read_rows::<T>).transpose()?;
-                self.write(run, &vocabulary::rows::<T>(), &read_rows::<T>(&self.x)?, ys.as_ref())
+                self.write(run, &vocabulary::rows::<T>(), "", &read_rows::<T>(&self.x)?, ys.as_ref())
             }
             Kind::Paths => {
                 let ys = y.map(|y| read_paths::<T>(y, self.y_lengths.as_deref())).transpose()?;
                 let xs = read_paths::<T>(&self.x, self.lengths.as_deref())?;
-                self.write(run, &Paths::<T>::vocabulary(), &xs, ys.as_ref())
+                let hint =
+                    "\n  the points are paths; a kernel on rows becomes one on paths by signature(static=…)";
+                self.write(run, &Paths::<T>::vocabulary(), hint, &xs, ys.as_ref())
             }
             Kind::Strings if self.dtype == Dtype::F64 => {
                 let ys = y.map(read_strings).transpose()?;
-                self.write(run, &Strings::vocabulary(), &read_strings(&self.x)?, ys.as_ref())
+                self.write(
+                    run,
+                    &Strings::vocabulary(),
+                    "\n  the points are strings",
+                    &read_strings(&self.x)?,
+                    ys.as_ref(),
+                )
             }
             Kind::Strings => {
                 Err(Error::Choice("kernels of strings are written as f64: leave --dtype out".into()))
@@ -101,10 +109,14 @@ impl Gram {
         &self,
         run: &Run,
         vocabulary: &Vocabulary<P>,
+        hint: &str,
         xs: &P,
         ys: Option<&P>,
     ) -> Result<(), Error> {
-        let kernel = super::read_kernel(vocabulary, &self.kernel)?;
+        let kernel = super::read_kernel(vocabulary, &self.kernel).map_err(|error| match error {
+            Error::Choice(message) => Error::Choice(message + hint),
+            other => other,
+        })?;
         let shape = if self.diag {
             let diagonal = kernels_core::diagonal(&kernel, xs)?;
             write_matrix(&self.out, &[xs.len()], &diagonal)?;

@@ -119,7 +119,6 @@ fn smooth(p: f64, at_zero: f64) -> f64 {
 
 impl Profile for PowerProfile {
     const SCALED: bool = false;
-    const VANISHES: bool = true;
 
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
@@ -146,6 +145,10 @@ impl Profile for PowerProfile {
         self.p = valid_power(values[0])?;
         Ok(())
     }
+    fn needs_exact_distances(&self) -> bool {
+        true
+    }
+
     fn definiteness(&self) -> Definiteness {
         Definiteness::Conditional(1)
     }
@@ -164,7 +167,6 @@ impl LogProfile {
 
 impl Profile for LogProfile {
     const SCALED: bool = false;
-    const VANISHES: bool = true;
 
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
@@ -198,6 +200,10 @@ impl Profile for LogProfile {
         (self.a, self.p) = (positive("a", values[0])?, valid_power(values[1])?);
         Ok(())
     }
+    fn needs_exact_distances(&self) -> bool {
+        true
+    }
+
     fn definiteness(&self) -> Definiteness {
         Definiteness::Conditional(1)
     }
@@ -236,7 +242,6 @@ impl PolyharmonicProfile {
 
 impl Profile for PolyharmonicProfile {
     const SCALED: bool = false;
-    const VANISHES: bool = true;
 
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
@@ -257,6 +262,10 @@ impl Profile for PolyharmonicProfile {
             if self.is_even() { factor.mul_add(V::splat(0.5) * s.ln(), V::splat(m - 0.5)) } else { factor };
         from_zero(s, power * factor / s / s, 0.0)
     }
+    fn needs_exact_distances(&self) -> bool {
+        true
+    }
+
     fn definiteness(&self) -> Definiteness {
         Definiteness::Conditional(self.k as usize / 2 + 1)
     }

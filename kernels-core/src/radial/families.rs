@@ -269,6 +269,10 @@ impl PoweredExponential {
 }
 
 impl Profile for PoweredExponential {
+    fn needs_exact_distances(&self) -> bool {
+        self.gamma < 1.0
+    }
+
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
         (-s.powf(V::splat(0.5 * self.gamma))).exp()

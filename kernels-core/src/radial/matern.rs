@@ -154,6 +154,10 @@ impl MaternProfile {
 }
 
 impl Profile for MaternProfile {
+    fn needs_exact_distances(&self) -> bool {
+        self.nu < 0.5
+    }
+
     #[inline(always)]
     fn value<V: Vector>(&self, s: V) -> V {
         let z = self.z(s);

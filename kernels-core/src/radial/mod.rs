@@ -52,7 +52,7 @@ impl<F: Profile> Radial<F> {
     }
 
     fn geometry(&self) -> engine::Geometry<'_> {
-        if F::VANISHES {
+        if self.profile.needs_exact_distances() {
             engine::Geometry::ExactDistance(&self.length_scale)
         } else {
             engine::Geometry::SquaredDistance(&self.length_scale)

@@ -114,7 +114,11 @@ fn unit_rows(x: &DMatrix<f64>) -> DMatrix<f64> {
 pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix<f64>, Error> {
     let (n, d) = x.shape();
     if k == 0 || k > n {
-        return Err(crate::error::parameter("clusters", k as f64, "at least 1, at most the number of points"));
+        return Err(crate::error::parameter(
+            "clusters",
+            k as f64,
+            "at least 1, at most the number of points",
+        ));
     }
     let points = unit_rows(x);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -122,7 +126,13 @@ pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix
     let mut gap = vec![1.0f64; n];
     for c in 0..k {
         let mut draw = rng.random::<f64>() * gap.iter().sum::<f64>();
-        let at = gap.iter().position(|w| { draw -= w; draw < 0.0 }).unwrap_or(n - 1);
+        let at = gap
+            .iter()
+            .position(|w| {
+                draw -= w;
+                draw < 0.0
+            })
+            .unwrap_or(n - 1);
         centers.set_row(c, &points.row(at));
         for i in 0..n {
             let distance = (1.0 - points.row(i).dot(&centers.row(c))).max(0.0);
@@ -142,7 +152,8 @@ pub fn spherical_kmeans(x: &DMatrix<f64>, k: usize, seed: u64) -> Result<DMatrix
         }
         for c in 0..k {
             if sizes[c] == 0 {
-                let worst = (0..n).min_by(|a, b| cosines[(*a, labels[*a])].total_cmp(&cosines[(*b, labels[*b])]));
+                let worst =
+                    (0..n).min_by(|a, b| cosines[(*a, labels[*a])].total_cmp(&cosines[(*b, labels[*b])]));
                 sums.set_row(c, &points.row(worst.unwrap_or(0)));
             }
         }

@@ -20,11 +20,21 @@ pub enum LengthLaw {
 
 impl LengthLaw {
     /// The tables of walks that are to count at every one of `terms` lengths.
-    pub(super) fn tables_for_all(&self, kernel: &WalkKernel, terms: usize) -> Result<(Vec<u32>, Vec<f64>), Error> {
+    pub(super) fn tables_for_all(
+        &self,
+        kernel: &WalkKernel,
+        terms: usize,
+    ) -> Result<(Vec<u32>, Vec<f64>), Error> {
         let f = kernel.modulation();
         let last = f[f.len() - 1].abs();
         let all: Vec<f64> = (0..terms.max(1))
-            .map(|k| if matches!(self, Self::Auto(_)) { f.get(k).map_or(last, |f| f.abs()).max(1e-200) } else { 1.0 })
+            .map(|k| {
+                if matches!(self, Self::Auto(_)) {
+                    f.get(k).map_or(last, |f| f.abs()).max(1e-200)
+                } else {
+                    1.0
+                }
+            })
             .collect();
         self.tables(kernel, &all)
     }

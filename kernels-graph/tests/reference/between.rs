@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kernels_core::{Kernel, Points, gram};
+use kernels_core::{Kernel, gram};
 use kernels_graph::{
-    EdgeHistogram, Graph, GraphKernel, GraphSet, Graphlets, HashKind, LabelledGraph, NeighbourhoodHash, Propagation,
-    PropagationMetric, ShortestPath, Start, VertexHistogram, WalkSeries, Wasserstein,
+    EdgeHistogram, Graph, GraphKernel, GraphSet, Graphlets, HashKind, LabelledGraph, NeighbourhoodHash,
+    Propagation, PropagationMetric, ShortestPath, Start, VertexHistogram, WalkSeries, Wasserstein,
     WassersteinContinuous, WeisfeilerLehman, WlAssignment, graph_cross_gram, graph_gram,
 };
 use nalgebra::DMatrix;
@@ -90,7 +90,10 @@ fn kernels_agree() {
                     .iter()
                     .map(|(k, v)| (k.parse().unwrap(), v.as_u64().unwrap()))
                     .collect();
-                let kernel = NeighbourhoodHash::new(whole("R"), whole("bits") as u32).unwrap().kind(kind).initial(hashes);
+                let kernel = NeighbourhoodHash::new(whole("R"), whole("bits") as u32)
+                    .unwrap()
+                    .kind(kind)
+                    .initial(hashes);
                 (all_ways(&kernel, &everything, false), false)
             }
             "propagation" => {
@@ -116,8 +119,11 @@ fn kernels_agree() {
             "wwl_continuous" => {
                 let kernel = WassersteinContinuous::new(whole("h"), number(&p["gamma"])).unwrap();
                 let features = p["features"].as_array().unwrap();
-                let with: Vec<LabelledGraph> =
-                    graphs.iter().zip(features).map(|(g, x)| g.clone().attributes(matrix(x)).unwrap()).collect();
+                let with: Vec<LabelledGraph> = graphs
+                    .iter()
+                    .zip(features)
+                    .map(|(g, x)| g.clone().attributes(matrix(x)).unwrap())
+                    .collect();
                 (all_ways(&kernel, &GraphSet::new(with), false), false)
             }
             other => panic!("{other} is not compared"),
@@ -160,7 +166,8 @@ fn workloads_agree() {
     let file = load("workload_vectors.json");
     for ring in file["ring_chord"].as_array().unwrap() {
         let at = |name: &str| ring[name].as_u64().unwrap();
-        let g = kernels_graph::ring_with_chords(at("n") as usize, at("chords_per_node") as usize, at("seed")).unwrap();
+        let g = kernels_graph::ring_with_chords(at("n") as usize, at("chords_per_node") as usize, at("seed"))
+            .unwrap();
         assert_eq!(g.edges(), at("undirected_edges") as usize);
         assert_eq!(g.neighbours(0).map(|(v, _)| v).collect::<Vec<_>>(), integers(&ring["neighbors_of_0"]));
     }

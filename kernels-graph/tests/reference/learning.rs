@@ -5,8 +5,8 @@ use std::{fs::File, io::BufReader};
 use kernels_core::Rows;
 use kernels_graph::{
     EdgeList, EdgeWeight, FisherLayer, Graph, Joining, OnlineKernel, OnlineLabels, Push, Pusher,
-    SpectralClustering, nearest, nearest_graph, normalized_cut, radius_graph, read_graphml, read_matrix_market,
-    read_metis, read_tu, relative_positions, return_probabilities,
+    SpectralClustering, nearest, nearest_graph, normalized_cut, radius_graph, read_graphml,
+    read_matrix_market, read_metis, read_tu, relative_positions, return_probabilities,
 };
 use nalgebra::DMatrix;
 
@@ -40,7 +40,8 @@ fn formats_parse_to_the_same_graph() {
     same(&read_matrix_market(file("g_pattern.mtx"), false).unwrap(), &unit, "pattern");
     same(&read_metis(file("g.metis")).unwrap(), &edges(&expected["edges_metis_int"]), "metis");
     let (xml, names) = read_graphml(file("g.graphml")).unwrap();
-    let order: Vec<&str> = expected["graphml_node_order"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+    let order: Vec<&str> =
+        expected["graphml_node_order"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
     assert_eq!(names, order);
     let back: Vec<usize> = names.iter().map(|n| n[1..].parse().unwrap()).collect();
     same(&xml.relabel(&back).unwrap(), &real, "graphml");
@@ -72,8 +73,16 @@ fn nearest_neighbours_agree() {
         let made = |joining, weight| nearest_graph(&xs, k, joining, weight).unwrap();
         same(&made(Joining::Union, EdgeWeight::Unit), &edges(&record["union_edges"]), "union");
         same(&made(Joining::Mutual, EdgeWeight::Unit), &edges(&record["mutual_edges"]), "mutual");
-        same(&made(Joining::Union, EdgeWeight::Gaussian(0.8)), &edges(&record["gaussian_sigma0.8_union"]), "gaussian");
-        same(&made(Joining::Union, EdgeWeight::SelfTuning), &edges(&record["selftuning_union"]), "self-tuning");
+        same(
+            &made(Joining::Union, EdgeWeight::Gaussian(0.8)),
+            &edges(&record["gaussian_sigma0.8_union"]),
+            "gaussian",
+        );
+        same(
+            &made(Joining::Union, EdgeWeight::SelfTuning),
+            &edges(&record["selftuning_union"]),
+            "self-tuning",
+        );
         let radius = radius_graph(&xs, number(&record["eps"]), EdgeWeight::Unit).unwrap();
         same(&radius, &edges(&record["eps_edges"]), "radius");
     }

@@ -2,8 +2,8 @@
 
 use kernels_core::Operator;
 use kernels_graph::{
-    Copies, LengthLaw, NodeKernel, RandomWalks, SparseMatrix, WalkFeatures, WalkKernel, deconvolve, expected_error,
-    modulation_exponential, modulation_inverse_power, modulation_power,
+    Copies, LengthLaw, NodeKernel, RandomWalks, SparseMatrix, WalkFeatures, WalkKernel, deconvolve,
+    expected_error, modulation_exponential, modulation_inverse_power, modulation_power,
 };
 use nalgebra::DMatrix;
 use serde_json::Value;
@@ -68,14 +68,18 @@ fn estimators_have_the_exact_moments() {
             if m != 4 {
                 continue;
             }
-            for (name, antithetic) in [("iid_two_copies_rel_sq_fro", false), ("antithetic_two_copies_rel_sq_fro", true)] {
+            for (name, antithetic) in
+                [("iid_two_copies_rel_sq_fro", false), ("antithetic_two_copies_rel_sq_fro", true)]
+            {
                 let exact = number(&expected[name]);
                 let runs = 300;
-                let (mut errors, mut mean, mut second) = (Vec::new(), DMatrix::<f64>::zeros(n, n), DMatrix::<f64>::zeros(n, n));
+                let (mut errors, mut mean, mut second) =
+                    (Vec::new(), DMatrix::<f64>::zeros(n, n), DMatrix::<f64>::zeros(n, n));
                 let k = exact_kernel(&kernel);
                 assert!((k.norm_squared() - power).abs() < 1e-8 * power);
                 for seed in 0..runs {
-                    let walks = RandomWalks::new(m, halt).antithetic(antithetic).copies(Copies::Two).seed(seed);
+                    let walks =
+                        RandomWalks::new(m, halt).antithetic(antithetic).copies(Copies::Two).seed(seed);
                     let features = walks.features(&kernel).unwrap();
                     let estimate = product(features.matrix(), features.second().unwrap());
                     errors.push((&estimate - &k).norm_squared() / power);
@@ -84,8 +88,12 @@ fn estimators_have_the_exact_moments() {
                 }
                 let r = runs as f64;
                 let average = errors.iter().sum::<f64>() / r;
-                let deviation = (errors.iter().map(|e| (e - average).powi(2)).sum::<f64>() / (r * (r - 1.0))).sqrt();
-                assert!((average - exact).abs() < 5.0 * deviation, "{name} {average} {exact} {deviation} {record}");
+                let deviation =
+                    (errors.iter().map(|e| (e - average).powi(2)).sum::<f64>() / (r * (r - 1.0))).sqrt();
+                assert!(
+                    (average - exact).abs() < 5.0 * deviation,
+                    "{name} {average} {exact} {deviation} {record}"
+                );
                 // Unbiased everywhere: all entries within 6 standard errors (up to 34² of them are looked at), above a floor: what
                 // only a handful of walks reach is not normal.
                 for at in 0..n * n {
@@ -146,7 +154,8 @@ fn every_kernel_walks_to_its_matrix() {
             let n = g.nodes();
             let (mut mean, mut second) = (DMatrix::<f64>::zeros(n, n), DMatrix::<f64>::zeros(n, n));
             for seed in 0..runs {
-                let features = RandomWalks::new(64, 0.3).copies(Copies::Two).seed(seed).features(&walks).unwrap();
+                let features =
+                    RandomWalks::new(64, 0.3).copies(Copies::Two).seed(seed).features(&walks).unwrap();
                 let one = DMatrix::from_fn(n, n, |i, j| features.estimate(i, j));
                 let mut out = DMatrix::zeros(n, n);
                 features.apply(DMatrix::identity(n, n).as_view(), out.as_view_mut()).unwrap();
@@ -212,17 +221,22 @@ fn repelling_walks_reduce_the_error() {
         }
         errors.iter().sum::<f64>() / 60.0
     };
-    let (plain, anti, repelling, both) = (error(false, false), error(true, false), error(false, true), error(true, true));
+    let (plain, anti, repelling, both) =
+        (error(false, false), error(true, false), error(false, true), error(true, true));
     // The reference: 0.00339, 0.00323, 0.00130, 0.00100, with standard errors of a few percent.
     assert!((plain - 0.00339).abs() < 0.15 * 0.00339, "{plain}");
-    assert!(anti < 1.05 * plain && repelling < 0.5 * plain && both < 0.4 * plain, "{plain} {anti} {repelling} {both}");
+    assert!(
+        anti < 1.05 * plain && repelling < 0.5 * plain && both < 0.4 * plain,
+        "{plain} {anti} {repelling} {both}"
+    );
 }
 
 /// A tuned length law beats every geometric one at equal cost.
 #[test]
 fn automatic_lengths_beat_geometric_ones() {
     let g = graph("karate");
-    let kernel = WalkKernel::from_modulation(g.normalized_adjacency(), modulation_exponential(1.0, 30)).unwrap();
+    let kernel =
+        WalkKernel::from_modulation(g.normalized_adjacency(), modulation_exponential(1.0, 30)).unwrap();
     // 64 steps a node: walks times mean length (1 − p)/p.
     let geometric = [(0.1, 7), (0.3, 27), (0.5, 64)]
         .map(|(p, m)| expected_error(&kernel, m, &LengthLaw::Geometric(p)).unwrap());
@@ -275,7 +289,8 @@ fn shards_stack_to_the_whole() {
 #[test]
 fn regression_solves_its_system() {
     let g = graph("karate");
-    let features = RandomWalks::new(32, 0.3).seed(2).features(&NodeKernel::diffusion(2.0).walks(&g).unwrap()).unwrap();
+    let features =
+        RandomWalks::new(32, 0.3).seed(2).features(&NodeKernel::diffusion(2.0).walks(&g).unwrap()).unwrap();
     let labelled = [0, 33, 5, 20, 7];
     let y = DMatrix::from_column_slice(5, 1, &[1.0, -1.0, 1.0, -1.0, 1.0]);
     let f = features.regress(&labelled, &y, 0.1).unwrap();
@@ -286,7 +301,11 @@ fn regression_solves_its_system() {
         let exact: f64 = (0..5).map(|j| k[(v, labelled[j])] * a[j]).sum();
         assert!((f[v] - exact).abs() < 1e-6);
     }
-    assert!(WalkFeatures::new(features.matrix().clone(), Some(features.matrix().clone())).regress(&labelled, &y, 0.1).is_err());
+    assert!(
+        WalkFeatures::new(features.matrix().clone(), Some(features.matrix().clone()))
+            .regress(&labelled, &y, 0.1)
+            .is_err()
+    );
     // Compression keeps inner products: 4 000 features, 5 deviations of √(2/4000).
     let z = features.compress(4000, 1);
     assert!((z.row(0).norm_squared() / k[(0, 0)] - 1.0).abs() < 5.0 * (2.0f64 / 4000.0).sqrt());
