@@ -434,12 +434,17 @@ const HOSTILE: &[Hostile] = &[
     ("no threads", &["fit", "table.csv", "--threads", "0"], 2, "0 is not in 1.."),
     ("memory without sense", &["fit", "table.csv", "--memory", "lots"], 2, "no unit of memory"),
     ("too many folds", &["evaluate", "table.csv", "--folds", "99"], 1, "expected 2 to 60"),
-    ("unknown family", &["kernels", "nothing"], 1, "there is no kernel `nothing`; there are: white, constant"),
+    (
+        "unknown family",
+        &["kernels", "nothing"],
+        1,
+        "there is no kernel `nothing`; there are: white, constant",
+    ),
     (
         "unknown task of bench",
         &["bench", "--tasks", "nothing"],
         1,
-        "there is no kernel `nothing`; there are: white, constant",
+        "there is no `nothing`; there are: foundation, rbf_gram",
     ),
     ("no command", &[], 2, "Usage"),
 ];

@@ -19,7 +19,6 @@ fn bench(c: &mut Criterion) {
         let mut out = DMatrix::zeros(n, n);
         group.throughput(Throughput::Elements((n * n) as u64));
         let length = (dim as f64).sqrt();
-        #[allow(clippy::type_complexity)]
         let kernels: [(&str, Box<dyn Kernel<Rows<f64>>>); 4] = [
             ("linear", Box::new(Linear::new(0.0).expect("valid"))),
             ("rbf", Box::new(Rbf::new(length).expect("valid"))),

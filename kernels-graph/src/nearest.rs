@@ -103,7 +103,9 @@ pub fn nearest_graph(
     for (i, list) in near.iter().enumerate() {
         for &(j, d) in list {
             let both = near[j].iter().any(|(other, _)| *other == i);
-            if (joining == Joining::Union && (!both || i < j)) || (both && i < j) {
+            // A pair that names each other comes once.
+            let kept = if both { i < j } else { joining == Joining::Union };
+            if kept {
                 edges.push((i, j, weight.of(d, reach[i], reach[j])));
             }
         }

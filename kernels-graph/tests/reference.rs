@@ -1,5 +1,11 @@
 //! Numbers of independent implementations; each file under `tests/reference` names its source.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::needless_range_loop,
+    clippy::type_complexity
+)]
 
 #[path = "reference/between.rs"]
 mod between;

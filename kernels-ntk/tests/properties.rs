@@ -1,4 +1,11 @@
 //! Invariants on hostile points, limits of finite networks, derivatives against differences.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::needless_range_loop,
+    clippy::type_complexity
+)]
 
 use kernels_core::{Kernel, Points, Rows, check_kernel, cross_gram, gram, testing};
 use kernels_ntk::{

@@ -1,4 +1,11 @@
 //! Numbers from independent implementations; sources are in the files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::needless_range_loop,
+    clippy::type_complexity
+)]
 
 mod support;
 

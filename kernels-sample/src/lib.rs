@@ -31,7 +31,6 @@
 //! `rayon` (default): all cores; results do not depend on it. `serde`: outcomes and fitted transformations can be stored.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Loops over several arrays at once read best by index.
-#![allow(clippy::needless_range_loop)]
 
 mod access;
 mod density;

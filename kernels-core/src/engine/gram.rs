@@ -219,7 +219,6 @@ pub(super) unsafe fn tile<'a, T: Real>(
 }
 
 /// `to` = `from` transposed, in squares that fit the first-level cache.
-#[allow(clippy::needless_range_loop)]
 fn mirror<T: Real>(from: &DMatrixViewMut<'_, T>, mut to: DMatrixViewMut<'_, T>) {
     const SQUARE: usize = 16;
     let (rows, cols) = from.shape();

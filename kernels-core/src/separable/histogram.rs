@@ -229,7 +229,7 @@ impl Coordinate for Minimum {
     #[inline(always)]
     fn term<V: Vector>(&self, _: usize, x: V, y: V) -> V {
         let least = minimum(x, y);
-        if self.beta < 1.0 || self.beta > 1.0 { least.powf(V::splat(self.beta)) } else { least }
+        if (self.beta - 1.0).abs() > 0.0 { least.powf(V::splat(self.beta)) } else { least }
     }
     fn term_slope(&self, _: usize, _: usize, x: f64, y: f64) -> f64 {
         let least = x.min(y);

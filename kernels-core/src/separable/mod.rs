@@ -221,7 +221,7 @@ impl<F: Coordinate, T: Real> Kernel<Rows<T>> for Separable<F> {
                     for (k, (&a, &b)) in x.iter().zip(&y).enumerate() {
                         let by = self.0.term_slope(p, k, a, b);
                         // Most parameters touch one feature, or none.
-                        if by < 0.0 || by > 0.0 || by.is_nan() {
+                        if by != 0.0 || by.is_nan() {
                             sum += if F::PRODUCT { by * product_without(&terms, k, k) } else { by };
                         }
                     }

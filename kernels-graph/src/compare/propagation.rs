@@ -164,14 +164,14 @@ impl GraphKernel for Propagation {
     }
 
     fn check(&self, graphs: &GraphSet) -> Result<(), Error> {
-        if self.attributes {
-            if let Some(graph) = (0..graphs.len()).find(|&i| graphs.point(i).node_attributes().is_none()) {
-                return Err(Error::Missing {
-                    kernel: "propagation of attributes",
-                    needed: "node attributes",
-                    graph,
-                });
-            }
+        if self.attributes
+            && let Some(graph) = (0..graphs.len()).find(|&i| graphs.point(i).node_attributes().is_none())
+        {
+            return Err(Error::Missing {
+                kernel: "propagation of attributes",
+                needed: "node attributes",
+                graph,
+            });
         }
         Ok(())
     }

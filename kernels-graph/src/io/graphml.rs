@@ -152,10 +152,11 @@ impl State {
     fn close(&mut self, line: usize, name: &str) -> Result<(), Error> {
         match name {
             "data" => {
-                if self.key.take() == self.weight && self.weight.is_some() {
-                    if let Some(edge) = &mut self.edge {
-                        edge.2 = parse(line, "a weight", &self.text)?;
-                    }
+                if self.key.take() == self.weight
+                    && self.weight.is_some()
+                    && let Some(edge) = &mut self.edge
+                {
+                    edge.2 = parse(line, "a weight", &self.text)?;
                 }
             }
             "edge" => self.edges.extend(self.edge.take()),

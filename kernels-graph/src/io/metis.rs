@@ -49,7 +49,7 @@ pub fn read_metis(reader: impl BufRead) -> Result<Graph, Error> {
                 Err(wrong(number, format!("more than the {n} nodes promised")))
             };
         }
-        if fields.len() < skip || (weighted && (fields.len() - skip) % 2 != 0) {
+        if fields.len() < skip || (weighted && !(fields.len() - skip).is_multiple_of(2)) {
             return Err(wrong(number, "a neighbour without its weight, or a node without its own"));
         }
         for pair in fields[skip..].chunks(if weighted { 2 } else { 1 }) {

@@ -1,5 +1,12 @@
 //! Spectral algorithms, classification, Gaussian processes, clustering and the closed-form methods against numbers from
 //! independent implementations (sources are in the files), and their invariants.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::needless_range_loop,
+    clippy::type_complexity
+)]
 
 mod classification;
 mod closed_form;
