@@ -18,7 +18,7 @@ use crate::{
 ///
 /// ```
 /// use kernels_core::{Centered, Linear, Rows, gram};
-/// let xs = Rows::from_row_major(vec![1.0, 2.0, 6.0], 3, 1)?;
+/// let xs = Rows::<f64>::from_row_major(vec![1.0, 2.0, 6.0], 3, 1)?;
 /// let k = gram(&Centered::new(Linear::new(0.0)?, &xs)?, &xs)?;
 /// assert!((k[(0, 2)] - (1.0 - 3.0) * (6.0 - 3.0)).abs() < 1e-14 && k.sum().abs() < 1e-13);
 /// # Ok::<(), kernels_core::Error>(())

@@ -22,7 +22,8 @@ use crate::{
 /// ```
 /// use kernels_core::{Kernel, SpectralMixture};
 /// let k = SpectralMixture::new(&[0.5], &[vec![0.25]], &[vec![0.0]])?;
-/// assert!(k.eval(&[0.0], &[1.0]).abs() < 1e-16 && (k.eval(&[0.0], &[2.0]) + 0.5).abs() < 1e-15);
+/// let values: [f64; 2] = [k.eval(&[0.0], &[1.0]), k.eval(&[0.0], &[2.0])];
+/// assert!(values[0].abs() < 1e-16 && (values[1] + 0.5).abs() < 1e-15);
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,8 @@ use crate::{
 /// Eigenvalues λ₀ … λ_L of the zonal kernel f(⟨x,y⟩) on the unit sphere of ℝᵈ with the uniform probability measure, each with its
 /// multiplicity N_l: f(t) = Σ λ_l N_l P_l(t) with Gegenbauer polynomials P_l, P_l(1) = 1.
 ///
-/// By the midpoint rule in the angle with 4096 points: to about 1e-13 for smooth functions in even dimensions, to about 1e-6 in odd ones.
+/// By quadrature with 2048 points evenly spread in the angle, with the weights of Fejér in odd dimensions: to about 1e-13 for smooth
+/// functions.
 ///
 /// # Errors
 /// [`Error::Parameter`] for less than 2 dimensions; [`Error::NotFinite`] when f is not.
@@ -21,7 +22,7 @@ use crate::{
 /// ```
 /// let pairs = kernels_core::sphere_eigenvalues(|t: f64| t.exp(), 3, 20)?;
 /// let at_one: f64 = pairs.iter().map(|(value, multiplicity)| value * multiplicity).sum();
-/// assert!((at_one - 1.0_f64.exp()).abs() < 1e-5);
+/// assert!((at_one - 1.0_f64.exp()).abs() < 1e-10);
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 pub fn sphere_eigenvalues(
@@ -29,15 +30,22 @@ pub fn sphere_eigenvalues(
     dim: usize,
     degree: usize,
 ) -> Result<Vec<(f64, f64)>, Error> {
-    const POINTS: usize = 4096;
+    const POINTS: usize = 2048;
     if dim < 2 {
         return Err(Error::Parameter { name: "dim".into(), value: dim as f64, expected: "2 or more" });
     }
     let mut sums = vec![0.0; degree + 1];
     let (mut total, mut values) = (0.0, vec![0.0; degree + 1]);
     for i in 0..POINTS {
-        let (sine, t) = (PI * (i as f64 + 0.5) / POINTS as f64).sin_cos();
-        let (weight, value) = (sine.powi(dim as i32 - 2), f(t));
+        let angle = PI * (i as f64 + 0.5) / POINTS as f64;
+        let (sine, t) = angle.sin_cos();
+        // sin^(d−2) dθ: a polynomial in cos θ for even d; for odd d one factor sin θ is left, which Fejér's weights integrate.
+        let weight = if dim % 2 == 0 {
+            sine.powi(dim as i32 - 2)
+        } else {
+            sine.powi(dim as i32 - 3) * fejer(angle, POINTS)
+        };
+        let value = f(t);
         if !value.is_finite() {
             return Err(Error::NotFinite { row: i, column: 0, value });
         }
@@ -46,6 +54,17 @@ pub fn sphere_eigenvalues(
         sums.iter_mut().zip(&values).for_each(|(sum, p)| *sum += weight * value * p);
     }
     Ok(sums.into_iter().enumerate().map(|(l, sum)| (sum / total, multiplicity(l, dim))).collect())
+}
+
+/// Weight of an angle in Fejér's first rule of `points` points, up to a factor.
+fn fejer(angle: f64, points: usize) -> f64 {
+    let series: f64 = (1..=points / 2)
+        .map(|j| {
+            let j = j as f64;
+            (2.0 * j * angle).cos() / (4.0 * j * j - 1.0)
+        })
+        .sum();
+    1.0 - 2.0 * series
 }
 
 /// P₀(t) … with P(1) = 1.

@@ -23,7 +23,8 @@ use crate::{
 /// let z = 3.0_f64.sqrt();
 /// assert!((k.eval(&[0.0], &[1.0]) - (1.0 + z) * (-z).exp()).abs() < 1e-15);
 /// let near = Matern::new(1.5 + 1e-12, 1.0)?;
-/// assert!((k.eval(&[0.0], &[1.0]) - near.eval(&[0.0], &[1.0])).abs() < 1e-12);
+/// let difference: f64 = k.eval(&[0.0], &[1.0]) - near.eval(&[0.0], &[1.0]);
+/// assert!(difference.abs() < 1e-12);
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 pub type Matern = Radial<MaternProfile>;

@@ -26,7 +26,8 @@ use crate::{Error, FeatureMap, Points, Real, Spectral, Tile, Workspace};
 /// let map = SignatureFeatures::diagonal(&Rbf::new(1.0)?, 1, 3, 2000, 7)?;
 /// let z = features(&map, &paths)?;
 /// let exact = Signature::new(Rbf::new(1.0)?).solver(Solver::Truncated { levels: 3, order: 1 })?;
-/// assert!((z.row(0).dot(&z.row(1)) - gram(&exact, &paths)?[(0, 1)]).abs() < 0.1);
+/// let error: f64 = z.row(0).dot(&z.row(1)) - gram(&exact, &paths)?[(0, 1)];
+/// assert!(error.abs() < 0.1);
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

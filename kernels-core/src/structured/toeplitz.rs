@@ -201,9 +201,9 @@ fn fill_columns<T: Real>(
 /// let grid = Grid::new(&[0.0, 0.0], &[0.1, 0.2], &[6, 5])?;
 /// let kernel = Matern::new(1.5, 0.5)?;
 /// let fast = Toeplitz::<f64>::new(&kernel, &grid)?;
-/// let dense = gram(&kernel, &grid.points()?)?;
+/// let dense: DMatrix<f64> = gram(&kernel, &grid.points()?)?;
 /// let v = DMatrix::from_fn(30, 1, |i, _| i as f64);
-/// let mut out = DMatrix::zeros(30, 1);
+/// let mut out = DMatrix::<f64>::zeros(30, 1);
 /// fast.apply(v.as_view(), out.as_view_mut())?;
 /// assert!((out - dense * v).amax() < 1e-10);
 /// # Ok::<(), kernels_core::Error>(())

