@@ -40,7 +40,7 @@ pub fn sphere_eigenvalues(
         let angle = PI * (i as f64 + 0.5) / POINTS as f64;
         let (sine, t) = angle.sin_cos();
         // sin^(d−2) dθ: a polynomial in cos θ for even d; for odd d one factor sin θ is left, which Fejér's weights integrate.
-        let weight = if dim % 2 == 0 {
+        let weight = if dim.is_multiple_of(2) {
             sine.powi(dim as i32 - 2)
         } else {
             sine.powi(dim as i32 - 3) * fejer(angle, POINTS)

@@ -21,7 +21,7 @@ pub enum PropagationMetric {
     Hellinger,
 }
 
-/// Σₜ of the products of counts of bins ⌊(Pₜ[v]·uₜ + bₜ)/w⌋, where P₀ holds the labels (or attributes) of the nodes and Pₜ₊₁ = D⁻¹A Pₜ.
+/// Σₜ of the products of counts of bins ⌊(Pₜ\[v\]·uₜ + bₜ)/w⌋, where P₀ holds the labels (or attributes) of the nodes and Pₜ₊₁ = D⁻¹A Pₜ.
 ///
 /// The random directions uₜ and offsets bₜ depend on the seed, the step, and the label: no vocabulary, explicit features.
 ///

@@ -391,11 +391,11 @@ impl<'a> Walker<'a> {
             let at = self.active[from].0;
             let to = from + self.active[from..].iter().take_while(|(other, _, _)| *other == at).count();
             let degree = (self.starts[at as usize + 1] - self.starts[at as usize]) as u64;
-            if degree > 0 {
+            let crowd = (to - from) as u64;
+            if let Some(rounds) = crowd.checked_div(degree) {
                 // Full rounds visit every neighbour once from a random beginning; the walks left over are spread evenly,
                 // from a random real beginning. Each walk alone is uniform.
-                let crowd = (to - from) as u64;
-                let full = crowd / degree * degree;
+                let full = rounds * degree;
                 for round in (0..full).step_by(degree as usize) {
                     let offset = u64::from(uniform(&mut self.rng, degree));
                     for a in 0..degree {
