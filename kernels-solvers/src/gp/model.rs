@@ -15,6 +15,7 @@ use crate::{Error, Version};
 /// is computed again when a model is read (n³/3), which gives the same bits on the same kind of processor.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(not(feature = "serde"), allow(dead_code))] // format of stored models
 pub struct GpModel<P, K> {
     version: Version,
     kernel: K,
