@@ -63,7 +63,7 @@ impl Planner {
 
     /// The cheapest plan that keeps the bound. Where none does, values grow so fast along the paths that errors far from the
     /// corner, on which the bound rests, do not matter: cells of at most 16 and degree 24 have been found to give eleven digits
-    /// against closed forms up to ln k = 2000. None for NaN, and when even many halvings leave larger cells.
+    /// of ln k against one closed form, at ln k = 2000; there is no proof. None for NaN, and when even many halvings leave larger cells.
     fn plan(&self, x: &Roughness, y: &Roughness, scale: f64) -> Option<Plan> {
         if !(x.step * y.reach * scale + y.step * x.reach * scale).is_finite() {
             return None;

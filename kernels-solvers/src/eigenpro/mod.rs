@@ -32,6 +32,7 @@ use crate::{
 /// - [`EigenPro::fit`]: a coefficient for every sample, interpolating, or with [`EigenPro::ridge`] (EigenPro 2).
 /// - [`EigenPro::fit_centers`]: a model on centres that need not be samples, from streamed data; gradients are projected to the
 ///   centres at every batch (`delay(1)`, EigenPro 3), or after several ([`EigenPro::delay`], EigenPro 4).
+///   Delayed projections converge to the same model, but do not follow the published code of EigenPro 4 step by step.
 ///
 /// ```
 /// use kernels_core::{Matern, Rows};
