@@ -13,6 +13,8 @@ use crate::{
 
 /// k(x, y) / √(k(x, x) k(y, y)); 0 where a diagonal is 0. Cosine similarity is the normalised linear kernel.
 ///
+/// A diagonal so small that its digits are lost (below 10⁻²⁹² in double precision, 10⁻³¹ in single) counts as 0.
+///
 /// ```
 /// use kernels_core::{Kernel, Linear, Normalized};
 /// let cosine = Normalized::new(Linear::new(0.0)?);
@@ -116,7 +118,9 @@ describe_outer!(
 /// 1/√(kxx kyy), or 0 where one of them is 0. Two roots: the product of two diagonals may overflow.
 fn inverse_root<T: Real>(x: T, y: T) -> T {
     let zero = T::default();
-    if x > zero && y > zero {
+    // The smallest normal number over the relative spacing.
+    let least = T::of(if size_of::<T>() == 8 { 1e-292 } else { 1e-31 });
+    if x > least && y > least {
         T::of(1.0) / (x.sqrt() * y.sqrt())
     } else if x >= zero && y >= zero {
         zero

@@ -201,7 +201,7 @@ impl<T: Real> Fill<'_, '_, T> {
             Geometry::InnerProduct => self.panels::<V, _, C>(&Inner),
             Geometry::SineSquared { period, length_scale } => {
                 let scale = 2.0 / (length_scale * length_scale);
-                self.panels::<V, _, C>(&Differences { term: Sine { inverse_period: 1.0 / period }, scale });
+                self.panels::<V, _, C>(&Differences { term: Sine::new::<T>(period), scale });
             }
             Geometry::Manhattan(LengthScale::Isotropic(l)) => {
                 self.panels::<V, _, C>(&Differences { term: Absolute, scale: 1.0 / l });
@@ -395,12 +395,31 @@ impl Term for Absolute {
 }
 
 struct Sine {
-    inverse_period: f64,
+    /// 1/period, rounded to the scalar.
+    inverse: f64,
+    /// What that rounding took.
+    below: f64,
 }
+
+impl Sine {
+    fn new<T: Real>(period: f64) -> Self {
+        let inverse = T::of(1.0 / period).to_f64();
+        Self { inverse, below: -inverse.mul_add(period, -1.0) / period }
+    }
+}
+
 impl Term for Sine {
     #[inline(always)]
     fn add<V: Vector>(&self, d: V, sum: V) -> V {
-        let (sine, _) = (d * V::splat(self.inverse_period)).sin_cos_pi();
+        let inverse = V::splat(self.inverse);
+        let turns = d * inverse;
+        // Where there are many turns, what rounding took from them is a part of one that counts.
+        let lost = d.mul_add(inverse, -turns) + d * V::splat(self.below);
+        // 3 · 2^(mantissa bits − 1): adding it rounds to integers. Beyond a third of it there are no fractions left.
+        let magic = V::splat(if size_of::<V::Scalar>() == 8 { 6_755_399_441_055_744.0 } else { 12_582_912.0 });
+        let fraction = (turns - ((turns + magic) - magic)) + lost;
+        let (limit, zero) = (magic * V::splat(1.0 / 3.0), V::splat(0.0));
+        let (sine, _) = turns.abs().select_lt(limit, fraction, zero * turns).sin_cos_pi();
         sine.mul_add(sine, sum)
     }
 }

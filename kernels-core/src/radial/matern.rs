@@ -235,7 +235,7 @@ struct Table {
 impl Table {
     const SHIFT: u32 = 52 - PIECE_BITS;
 
-    /// From a function of z. Below the first piece the function is `zero` to rounding, or grows to ∞ when `zero` is 0.
+    /// From a function of z. Below the first piece the function is `zero` e^z to rounding, or grows to ∞ when `zero` is 0.
     fn new(nu: f64, zero: f64, f: impl Fn(f64) -> f64) -> Self {
         // 1 − φ is about w/(4(ν−1)) for ν > 1 and w^ν below; and no smaller w matters where it multiplies w.
         let start = if nu > 1.5 { 1e-18 } else { 1e-18_f64.powf(1.0 / nu.min(1.0)).max(1e-290) };
@@ -270,7 +270,7 @@ impl Table {
         let piece = w.to_bits() >> Self::SHIFT;
         let (piece, w) = if piece < self.first {
             if self.zero > 0.0 {
-                return self.zero;
+                return self.zero * (1.0 + w.sqrt());
             }
             (self.first, f64::from_bits(self.first << Self::SHIFT))
         } else {
