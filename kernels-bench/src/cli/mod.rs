@@ -196,7 +196,7 @@ impl Run {
     /// The end of a command: the text for people or, with `--json`, the object for machines with what every command says.
     pub(crate) fn report(&self, text: &str, object: Value) {
         if !self.shared.json {
-            say(text.trim_end());
+            self.tell(text);
             return;
         }
         let mut all = json!({
@@ -210,6 +210,13 @@ impl Run {
             all.extend(object);
         }
         say(&all.to_string());
+    }
+
+    /// A part of what a long command tells people, as soon as it is known.
+    pub(crate) fn tell(&self, text: &str) {
+        if !self.shared.json && !text.is_empty() {
+            say(text.trim_end());
+        }
     }
 
     pub(crate) fn stopped(&self) -> Result<(), Error> {

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Instant};
 
-use kernels_core::{AnyKernel, LazyGram, Linear, Operator, Points, Rbf, Real, Rows, gram, gram_into};
+use kernels_core::{
+    AnyKernel, Block, Constant, Kernel, LazyGram, Linear, Operator, Points, Rbf, Real, Rows, Workspace, gram,
+    gram_into,
+};
 use kernels_solvers::{Criterion, GaussianProcess, Krr, RidgePath};
 use nalgebra::DMatrix;
 use rand::{Rng, RngExt, SeedableRng};
@@ -120,28 +123,47 @@ fn lazy<T: Real>(kernel: &Rbf, x: &Rows<T>, y: &[f64]) -> Result<Vec<f64>, Error
     Ok(out.iter().take(5).map(|v| v.to_f64()).chain([sum / y.len() as f64]).collect())
 }
 
-/// For the Gram matrix: half a matrix product of the same shape, and half the exponentials on memory in cache.
+/// For the Gram matrix: half a matrix product of the same inner dimension, half the exponentials, and the pages of the result,
+/// which the system must clear once.
 fn bound(task: &Task, description: &Value, repeats: usize) -> Result<Option<Bound>, Error> {
     if task.name != "rbf_gram" {
         return Ok(None);
     }
-    // Everything on a part that stays in cache, scaled up: fresh memory is not counted against anybody.
-    let m = 2048.min(task.n);
-    let a = read_rows::<f64>(file(description, "x"))?.to_matrix().rows(0, m).into_owned();
+    let (n, repeats) = (task.n as f64, repeats.max(5));
+    let xs: Rows<f64> = read_rows(file(description, "x"))?;
+    // Small enough that the allocator hands out the same memory again: pages are counted by themselves.
+    let m = 1024.min(task.n);
+    let a = xs.to_matrix().rows(0, m).into_owned();
     let b = a.transpose();
-    let product = median(repeats.max(5), || kernels_core::dense::product(&a, &b).map(|k| k[(0, 0)]))?;
-    // Points without features have distance 0: what remains is the profile.
-    let none = Rows::<f64>::from_row_major(Vec::new(), m, 0)?;
-    let mut k = DMatrix::zeros(m, m);
-    let rbf = Rbf::new(1.0)?;
-    let exponential = median(repeats.max(5), || gram_into(&rbf, &none, k.as_view_mut()).map(|()| k[(0, 0)]))?;
-    let linear = Linear::new(0.0)?;
-    let stores = median(repeats.max(5), || gram_into(&linear, &none, k.as_view_mut()).map(|()| k[(0, 0)]))?;
-    let scale = (task.n as f64 / m as f64).powi(2);
+    let product = median(repeats * 4, || kernels_core::dense::product(&a, &b).map(|k| k[(0, 0)]))?;
+    let pages = median(repeats, || gram(&Constant::new(1.0)?, &xs).map(|k| k[(0, 0)]))?;
+    let mut k = gram(&Constant::new(1.0)?, &xs)?;
+    let stores = median(repeats, || gram_into(&Constant::new(1.0)?, &xs, k.as_view_mut()))?;
+    // The profile alone, on a block that stays in the first cache of one core: a kernel with it less one without.
+    let line = Rows::from_row_major((0..64).map(f64::from).collect(), 64, 1)?;
+    let with = on_a_block(&Rbf::new(20.0)?, &line, repeats)?;
+    let without = on_a_block(&Linear::new(0.0)?, &line, repeats)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     Ok(Some(Bound(vec![
-        ("inner products", 0.5 * product * scale),
-        ("exponentials", (exponential - stores).max(0.0) * scale),
+        ("inner products", 0.5 * product * (n / m as f64).powi(2)),
+        ("exponentials", 0.5 * n * n * (with - without).max(0.0) / threads),
+        ("fresh pages", (pages - stores).max(0.0)),
     ])))
+}
+
+/// Seconds a value on one core.
+fn on_a_block(kernel: &impl Kernel<Rows<f64>>, xs: &Rows<f64>, repeats: usize) -> Result<f64, Error> {
+    const CALLS: usize = 500;
+    let n = xs.len();
+    let at = Block::within(xs, 0..n, 0..n)?;
+    let (mut out, mut ws) = (DMatrix::zeros(n, n), Workspace::new());
+    let seconds = median(repeats, || {
+        for _ in 0..CALLS {
+            kernel.block(&at, out.as_view_mut(), &mut ws);
+        }
+        Ok(out[(n - 1, 0)])
+    })?;
+    Ok(seconds / (CALLS * n * n) as f64)
 }
 
 fn median<R>(repeats: usize, mut work: impl FnMut() -> Result<R, kernels_core::Error>) -> Result<f64, Error> {

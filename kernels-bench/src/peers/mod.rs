@@ -111,7 +111,7 @@ impl Bench {
         let groups = self.chosen()?;
         let output = self.out.as_deref().map(Output::create).transpose()?;
         let cores = machine::cores_granted();
-        let mut text = format!("cores really granted: {cores:.2}\n");
+        run.tell(&format!("cores really granted: {cores:.2}"));
         let (mut results, mut peers) = (Vec::new(), Vec::new());
         for group in &groups {
             let folder = tempfile::tempdir().map_err(|e| Error::file(&std::env::temp_dir(), "write", e))?;
@@ -126,7 +126,7 @@ impl Bench {
                     .map(|python| Side::start("the peer", peer(group, python, folder.path())?))
                     .transpose()?;
                 let result = self.pair(group, task, &description, ours, theirs, run)?;
-                text += &result.1;
+                run.tell(&result.1);
                 results.push(result.0);
             }
         }
@@ -137,7 +137,7 @@ impl Bench {
             output.write(pretty.as_bytes())?;
             output.finish()?;
         }
-        run.report(&text, object);
+        run.report("", object);
         Ok(())
     }
 

@@ -416,7 +416,8 @@ impl Term for Sine {
         // Where there are many turns, what rounding took from them is a part of one that counts.
         let lost = d.mul_add(inverse, -turns) + d * V::splat(self.below);
         // 3 · 2^(mantissa bits − 1): adding it rounds to integers. Beyond a third of it there are no fractions left.
-        let magic = V::splat(if size_of::<V::Scalar>() == 8 { 6_755_399_441_055_744.0 } else { 12_582_912.0 });
+        let magic =
+            V::splat(if size_of::<V::Scalar>() == 8 { 6_755_399_441_055_744.0 } else { 12_582_912.0 });
         let fraction = (turns - ((turns + magic) - magic)) + lost;
         let (limit, zero) = (magic * V::splat(1.0 / 3.0), V::splat(0.0));
         let (sine, _) = turns.abs().select_lt(limit, fraction, zero * turns).sin_cos_pi();
