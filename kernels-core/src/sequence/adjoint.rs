@@ -9,12 +9,8 @@ use super::cells::{
     Cells, Exponents, PIECE, Pair, Scheme, Source, batch_order, for_batches, power_of_two, width,
 };
 
-/// Schemes that can be swept backwards. A row of cells has several parts when cells are divided.
+/// Schemes that can be swept backwards.
 pub(super) trait Adjoint: Scheme {
-    /// Parts of a row.
-    fn parts(&self) -> usize;
-    /// Sweeps one part forwards.
-    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64]);
     /// Adds `weight` times the derivatives of a lane's value by the frontier and by the tops.
     fn seed(&self, cols: usize, lane: usize, weight: f64, adjoint: &mut [f64], tops: &mut [f64]);
     /// Sweeps one part backwards: `adjoint` turns from derivatives by the frontier after it to those by the one before it, and
@@ -91,7 +87,7 @@ fn backward<S: Adjoint>(scheme: &S, source: &Source<'_>, lanes: &[Pair], width: 
             for p in 1..parts.len() {
                 let (done, rest) = parts.split_at_mut(p);
                 rest[0].copy_from_slice(&done[p - 1]);
-                scheme.part(g, &mut rest[0], one);
+                scheme.part(g, &mut rest[0], one, &mut []);
             }
             for (lane, pair) in lanes.iter().enumerate() {
                 if pair.rows == i + 1 {

@@ -316,8 +316,12 @@ pub(super) trait Scheme: Copy + Send + Sync {
     fn frontier(&self, cols: usize) -> usize;
     /// The frontier before the first row, of ones and zeros.
     fn start(&self, frontier: &mut [f64], width: usize);
-    /// One row of cells, all parts of it if cells are divided; `one` is 1 on the scale of each lane, `tops` receives what
-    /// [`Scheme::value`] needs beside the frontier.
+    /// Parts of a row: more than one when cells are divided.
+    fn parts(&self) -> usize;
+    /// One part of a row of cells; `one` is 1 on the scale of each lane, `tops` receives what [`Scheme::value`] needs beside the
+    /// frontier, or has no room for it.
+    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]);
+    /// All parts of a row of cells.
     fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]);
     /// Scalars a lane of `tops`.
     fn tops(&self, cols: usize) -> usize;
@@ -341,7 +345,17 @@ fn forward<S: Scheme>(
     let mut exponents = Exponents::new();
     let watch = lanes.iter().any(|p| p.watch);
     for i in 0..rows {
-        scheme.row(cells.row(i), &mut frontier, &exponents.one, &mut tops);
+        if watch {
+            let g = cells.row(i);
+            for part in 0..scheme.parts() {
+                if part > 0 {
+                    exponents.settle(&mut frontier, width);
+                }
+                scheme.part(g, &mut frontier, &exponents.one, &mut tops);
+            }
+        } else {
+            scheme.row(cells.row(i), &mut frontier, &exponents.one, &mut tops);
+        }
         for (lane, pair) in lanes.iter().enumerate() {
             if pair.rows == i + 1 {
                 let value = scheme.value(&frontier, &tops, pair.cols, lane, width);

@@ -160,6 +160,14 @@ impl Scheme for Grid {
         frontier[..ones].fill(1.0);
     }
 
+    fn parts(&self) -> usize {
+        Grid::parts(*self).0
+    }
+
+    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64], _: &mut [f64]) {
+        f64::dispatch(Sweep { grid: *self, parts: (1, Grid::parts(*self).1), g, frontier, one });
+    }
+
     fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], _: &mut [f64]) {
         f64::dispatch(Sweep { grid: *self, parts: Grid::parts(*self), g, frontier, one });
     }
@@ -179,14 +187,6 @@ fn load<V: Vector<Scalar = f64>>(from: &[f64], at: usize) -> V {
 }
 
 impl Adjoint for Grid {
-    fn parts(&self) -> usize {
-        Grid::parts(*self).0
-    }
-
-    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64]) {
-        f64::dispatch(Sweep { grid: *self, parts: (1, Grid::parts(*self).1), g, frontier, one });
-    }
-
     fn seed(&self, cols: usize, lane: usize, weight: f64, adjoint: &mut [f64], _: &mut [f64]) {
         adjoint[(cols << self.halve_cols) * width() + lane] += weight;
     }

@@ -30,6 +30,9 @@ const GREATEST_CHOICE: usize = 40;
 /// Degree where values grow too fast for the bound.
 const GROWING: usize = 24;
 
+/// The largest γ of a part: values grow by at most e^(2√γ) before they are rescaled.
+const MOST_GROWTH: f64 = 9e4;
+
 /// Halvings are not chosen beyond.
 const MOST_CHOSEN_HALVINGS: u32 = 8;
 
@@ -63,7 +66,8 @@ impl Planner {
 
     /// The cheapest plan that keeps the bound. Where none does, values grow so fast along the paths that errors far from the
     /// corner, on which the bound rests, do not matter: cells of at most 16 and degree 24 have been found to give eleven digits
-    /// of ln k against one closed form, at ln k = 2000; there is no proof. None for NaN, and when even many halvings leave larger cells.
+    /// of ln k against one closed form, at ln k = 2000; there is no proof. None for NaN, and when even many
+    /// halvings leave larger cells or faster growth.
     fn plan(&self, x: &Roughness, y: &Roughness, scale: f64) -> Option<Plan> {
         if !(x.step * y.reach * scale + y.step * x.reach * scale).is_finite() {
             return None;
@@ -77,9 +81,17 @@ impl Planner {
         if let Some((_, plan)) = plans.min_by(|a, b| a.0.0.total_cmp(&b.0.0).then(a.0.1.total_cmp(&b.0.1))) {
             return Some(plan);
         }
-        let halve = (0..=2 * MOST_CHOSEN_HALVINGS)
-            .find(|&h| x.step * y.step * scale / f64::from(1_u32 << h) <= LARGEST_CELL)?;
-        Some(Plan { degree: GROWING, halve_rows: halve.div_ceil(2), halve_cols: halve / 2 })
+        let enough = |number: f64, bound: f64, most: u32| {
+            (0..=most).find(|&h| number * scale / f64::from(1_u32 << h) <= bound)
+        };
+        let halve = enough(x.step * y.step, LARGEST_CELL, 2 * MOST_CHOSEN_HALVINGS)?;
+        let rows = enough(x.step * y.reach, MOST_GROWTH, MOST_CHOSEN_HALVINGS)?;
+        let cols = enough(y.step * x.reach, MOST_GROWTH, MOST_CHOSEN_HALVINGS)?;
+        Some(Plan {
+            degree: GROWING,
+            halve_rows: halve.div_ceil(2).max(rows),
+            halve_cols: (halve / 2).max(cols),
+        })
     }
 }
 

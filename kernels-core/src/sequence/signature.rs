@@ -245,9 +245,8 @@ impl<S> Signature<S> {
     ///
     /// ```
     /// use kernels_core::{Linear, Path, Signature};
-    /// // k = I₀(2 √(1000 · 1000)), about e^1995. Values are rescaled between steps: a step of 1000 at once would overflow.
-    /// let values: Vec<f64> = (0..21).map(|i| 50.0 * f64::from(i)).collect();
-    /// let x = Path::new(&values, 1)?;
+    /// // k = I₀(2 √(1000 · 1000)), about e^1995, in one step.
+    /// let x = Path::new(&[0.0, 1000.0], 1)?;
     /// let k = Signature::new(Linear::new(0.0)?).scaled(x, x)?;
     /// assert!((k.ln_abs() - 1995.280_672_752_657_4).abs() < 1e-7);
     /// # Ok::<(), kernels_core::Error>(())

@@ -202,6 +202,14 @@ impl Scheme for Tiles {
         }
     }
 
+    fn parts(&self) -> usize {
+        1 << self.plan.halve_rows
+    }
+
+    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]) {
+        f64::dispatch(Sweep { plan: self.plan, times: 1, g, frontier, one, tops, edges: None });
+    }
+
     fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]) {
         let times = 1 << self.plan.halve_rows;
         f64::dispatch(Sweep { plan: self.plan, times, g, frontier, one, tops, edges: None });
@@ -292,15 +300,6 @@ fn load_edge<V: Vector<Scalar = f64>, const N: usize>(from: &[f64], size: usize)
 }
 
 impl Adjoint for Tiles {
-    fn parts(&self) -> usize {
-        1 << self.plan.halve_rows
-    }
-
-    fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64]) {
-        let (plan, tops) = (self.plan, &mut [][..]);
-        f64::dispatch(Sweep { plan, times: 1, g, frontier, one, tops, edges: None });
-    }
-
     fn seed(&self, cols: usize, lane: usize, weight: f64, adjoint: &mut [f64], tops: &mut [f64]) {
         // The value is the mean of both edges' at the last corner.
         let (size, width) = (self.size(), width());
