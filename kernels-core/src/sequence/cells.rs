@@ -182,11 +182,11 @@ impl<'a> Cells<'a> {
 }
 
 /// A row of inner products of increments.
-struct Products<'a> {
-    dim: usize,
-    dx: &'a [f64],
-    dy: &'a [f64],
-    out: &'a mut [f64],
+pub(super) struct Products<'a> {
+    pub(super) dim: usize,
+    pub(super) dx: &'a [f64],
+    pub(super) dy: &'a [f64],
+    pub(super) out: &'a mut [f64],
 }
 
 impl Work<f64> for Products<'_> {
@@ -321,6 +321,10 @@ pub(super) trait Scheme: Copy + Send + Sync {
     /// One part of a row of cells; `one` is 1 on the scale of each lane, `tops` receives what [`Scheme::value`] needs beside the
     /// frontier, or has no room for it.
     fn part(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]);
+    /// The value of a pair that is swept alone, where there is a faster way than in one lane of many.
+    fn alone(&self, _: &Source<'_>, _: &Pair) -> Option<ScaledValue> {
+        None
+    }
     /// All parts of a row of cells.
     fn row(&self, g: &[f64], frontier: &mut [f64], one: &[f64], tops: &mut [f64]);
     /// Scalars a lane of `tops`.
@@ -337,6 +341,12 @@ fn forward<S: Scheme>(
     width: usize,
     out: &mut [ScaledValue],
 ) {
+    if 2 * lanes.len() <= width {
+        let alone = lanes.iter().map(|pair| scheme.alone(source, pair)).collect::<Option<Vec<_>>>();
+        if let Some(values) = alone {
+            return out.copy_from_slice(&values);
+        }
+    }
     let mut cells = Cells::new(source, lanes, width);
     let (rows, cols) = (cells.rows, cells.cols);
     let mut frontier = vec![0.0; scheme.frontier(cols) * width];

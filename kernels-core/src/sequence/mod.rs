@@ -19,6 +19,7 @@ mod text;
 mod tile;
 mod transforms;
 mod truncated;
+mod wave;
 
 pub use alignment::GlobalAlignment;
 pub use discrepancy::{kernel_scores, mmd_squared};

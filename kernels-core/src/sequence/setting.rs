@@ -30,8 +30,8 @@ const GREATEST_CHOICE: usize = 40;
 /// Degree where values grow too fast for the bound.
 const GROWING: usize = 24;
 
-/// The largest γ of a part: values grow by at most e^(2√γ) before they are rescaled.
-const MOST_GROWTH: f64 = 9e4;
+/// The largest γ of a part. Values grow by at most e^(2√(16γ)) before they are rescaled, after up to 16 parts.
+const MOST_GROWTH: f64 = 5e3;
 
 /// Halvings are not chosen beyond.
 const MOST_CHOSEN_HALVINGS: u32 = 8;

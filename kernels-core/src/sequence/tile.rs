@@ -12,7 +12,9 @@
 
 use super::{
     adjoint::Adjoint,
-    cells::{Plan, Scheme, width},
+    cells::{Pair, Plan, Scheme, Source, width},
+    scaled::ScaledValue,
+    wave,
 };
 use crate::{
     Vector,
@@ -24,7 +26,7 @@ pub(super) const MOST_DEGREE: usize = 48;
 
 /// Tiles of as many coefficients are compiled for their degree; others have room for `MIDDLE`, or for all.
 const SMALL: usize = 7;
-const MIDDLE: usize = 17;
+pub(super) const MIDDLE: usize = 17;
 
 /// 1/k! for k up to twice the highest degree.
 pub(super) static INVERSE_FACTORIAL: [f64; 2 * MOST_DEGREE + 1] = inverse_factorials();
@@ -61,7 +63,7 @@ impl<const N: usize> Tile<N> {
 
     /// One cell: edges `b` and `l` are replaced by the opposite ones.
     #[inline(always)]
-    fn cell<V: Vector<Scalar = f64>>(self, g: V, b: &mut [V; N], l: &mut [V; N]) {
+    pub(super) fn cell<V: Vector<Scalar = f64>>(self, g: V, b: &mut [V; N], l: &mut [V; N]) {
         let size = self.size();
         // Gʲ/j!
         let mut e = [V::splat(1.0); N];
@@ -152,7 +154,32 @@ impl Tiles {
     }
 }
 
-/// Sweeps `times` parts of a row, compiled for the degree where that is small and often chosen.
+/// Work with room for polynomials of a degree, compiled for it where that is small and often chosen.
+macro_rules! with_degree {
+    ($degree:expr, $n:ident, $work:expr) => {
+        match $degree {
+            4 => {
+                const $n: usize = 5;
+                $work
+            }
+            6 => {
+                const $n: usize = 7;
+                $work
+            }
+            degree if degree < $crate::sequence::tile::MIDDLE => {
+                const $n: usize = $crate::sequence::tile::MIDDLE;
+                $work
+            }
+            _ => {
+                const $n: usize = $crate::sequence::tile::MOST_DEGREE + 1;
+                $work
+            }
+        }
+    };
+}
+pub(super) use with_degree;
+
+/// Sweeps `times` parts of a row.
 struct Sweep<'a> {
     plan: Plan,
     times: usize,
@@ -167,12 +194,7 @@ impl Work<f64> for Sweep<'_> {
     type Output = ();
     #[inline(always)]
     fn run<V: Vector<Scalar = f64>>(self) {
-        match self.plan.degree {
-            4 => self.with::<V, 5>(),
-            6 => self.with::<V, 7>(),
-            degree if degree < MIDDLE => self.with::<V, MIDDLE>(),
-            _ => self.with::<V, { MOST_DEGREE + 1 }>(),
-        }
+        with_degree!(self.plan.degree, N, self.with::<V, N>());
     }
 }
 
@@ -217,6 +239,10 @@ impl Scheme for Tiles {
 
     fn tops(&self, cols: usize) -> usize {
         cols
+    }
+
+    fn alone(&self, source: &Source<'_>, pair: &Pair) -> Option<ScaledValue> {
+        wave::alone(self.plan, source, pair)
     }
 
     fn value(&self, frontier: &[f64], tops: &[f64], cols: usize, lane: usize, width: usize) -> f64 {

@@ -284,3 +284,54 @@ fn hostile_values() {
     close(value(&kernel, &p(vec![1e-160, -1e-160]), &ordinary), 1.0, 0.0, "tiny");
     assert_eq!(gram(&kernel, &Paths::from_array(Vec::new(), 0, 1, 3).unwrap()).unwrap().shape(), (0, 0));
 }
+
+/// A long pair alone is swept in bands of rows, the same pair among others in one lane of many.
+#[test]
+fn long_paths_have_the_same_bits_alone() {
+    let lengths = [50, 71, 64, 40, 57, 71];
+    let total: usize = lengths.iter().sum();
+    let knots = |step: f64| {
+        let mut at = 0.0;
+        let values = (0..2 * total).map(|i| {
+            at += step * ((i * i) as f64).sin();
+            at
+        });
+        Paths::new(Rows::from_row_major(values.collect(), total, 2).unwrap(), &lengths).unwrap()
+    };
+    for (step, solver) in [
+        (0.1, Solver::Polynomial { order: 4 }),
+        (0.1, Solver::Polynomial { order: 9 }),
+        (0.3, Solver::Auto { tolerance: 1e-12 }),
+        (3.0, Solver::Auto { tolerance: 1e-12 }),
+    ] {
+        let xs = knots(step);
+        for name in ["linear", "rbf"] {
+            let kernel = Signature::new(lift(name)).solver(solver).unwrap();
+            let kernel = kernel.normalization(Normalization::Cosine).unwrap();
+            let all = gram(&kernel, &xs).unwrap();
+            for i in 0..lengths.len() {
+                for j in 0..i {
+                    let alone = kernel.eval(xs.point(i), xs.point(j));
+                    assert_eq!(alone, all[(i, j)], "{name}, steps of {step}, {solver:?}");
+                }
+            }
+        }
+    }
+}
+
+/// One step so long that values leave the range of f64 within it: k = I₀(2 X), and NaN where the digits end.
+#[test]
+fn steps_that_are_long() {
+    let kernel = Signature::new(Linear::new(0.0).unwrap());
+    for (length, ln_k) in [(300.0, 595.882_805_146_433_8), (1000.0, 1_995.280_672_752_657_4)] {
+        let values = [0.0, length];
+        let x = Path::new(&values, 1).unwrap();
+        let got = kernel.scaled(x, x).unwrap().ln_abs();
+        // Eleven digits are what the plan for such growth is known to give.
+        assert!((got - ln_k).abs() < 1e-10 * ln_k, "{got}");
+    }
+    let values = [0.0, 1e9];
+    let x = Path::new(&values, 1).unwrap();
+    let value: f64 = kernel.eval(x, x);
+    assert!(value.is_nan());
+}
