@@ -25,7 +25,7 @@ use crate::{
 pub(super) const MOST_DEGREE: usize = 48;
 
 /// Tiles of as many coefficients are compiled for their degree; others have room for `MIDDLE`, or for all.
-const SMALL: usize = 7;
+const SMALL: usize = 13;
 pub(super) const MIDDLE: usize = 17;
 
 /// 1/k! for k up to twice the highest degree.
@@ -164,6 +164,18 @@ macro_rules! with_degree {
             }
             6 => {
                 const $n: usize = 7;
+                $work
+            }
+            8 => {
+                const $n: usize = 9;
+                $work
+            }
+            10 => {
+                const $n: usize = 11;
+                $work
+            }
+            12 => {
+                const $n: usize = 13;
                 $work
             }
             degree if degree < $crate::sequence::tile::MIDDLE => {
