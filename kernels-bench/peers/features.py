@@ -11,6 +11,11 @@ def prepare(task):
         gamma = 0.5 / task["length_scale"] ** 2
         sampler = RBFSampler(gamma=gamma, n_components=task["features"], random_state=5).fit(x)
         return lambda: sampler.transform(x), lambda z: [float(z[i] @ z[j]) for i, j in [(0, 0), (0, 1), (2, 3), (4, 5)]]
+    if name == "matern_gram":
+        from sklearn.gaussian_process.kernels import Matern
+
+        kernel = Matern(task["length_scale"], nu=2.5)
+        return lambda: kernel(x), lambda k: [k[0, 1], k[5, 3], k[:, 0].sum()]
     if name == "wendland_sparse":
         from scipy.sparse import coo_array
         from scipy.spatial import cKDTree

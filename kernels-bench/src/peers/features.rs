@@ -1,8 +1,8 @@
-//! The group `features`: random Fourier features, sparse Gram matrices.
+//! The group `features`: random Fourier features, and Gram matrices beside the Gaussian one: Matérn, sparse.
 
 use std::path::Path;
 
-use kernels_core::{RandomFourier, Rbf, Real, Rows, Wendland, features, sparse_gram};
+use kernels_core::{Matern, RandomFourier, Rbf, Real, Rows, Wendland, features, gram, sparse_gram};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub(super) fn group(quick: bool) -> Group {
             // Of draws of one's own: estimates of the same kernel values, each to a few hundredths.
             task("rff_f64", "scikit-learn", 100_000, 50, 0.2),
             task("rff_f32", "scikit-learn", 100_000, 50, 0.2),
+            task("matern_gram", "scikit-learn", 10_000, 20, 1e-12),
             task("wendland_sparse", "scipy", 100_000, 3, 1e-12),
         ],
         describe,
@@ -59,6 +60,14 @@ fn load(task: &Value) -> Result<Job, Error> {
     Ok(match task["task"].as_str().unwrap_or_default() {
         "rff_f32" => fourier(&read_rows::<f32>(file(task, "x"))?, number("length_scale"))?,
         "rff_f64" => fourier(&read_rows::<f64>(file(task, "x"))?, number("length_scale"))?,
+        "matern_gram" => {
+            let xs = read_rows::<f64>(file(task, "x"))?;
+            let kernel = Matern::new(2.5, number("length_scale"))?;
+            Box::new(move || {
+                let k = gram(&kernel, &xs)?;
+                Ok(Box::new(move || Ok(vec![k[(0, 1)], k[(5, 3)], k.column(0).sum()])))
+            })
+        }
         _ => {
             let (xs, kernel) = (read_rows::<f64>(file(task, "x"))?, Wendland::new(1, 3, number("support"))?);
             Box::new(move || {
