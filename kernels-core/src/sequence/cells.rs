@@ -341,7 +341,8 @@ fn forward<S: Scheme>(
     width: usize,
     out: &mut [ScaledValue],
 ) {
-    if 2 * lanes.len() <= width {
+    // Bands pay when most lanes would be empty and every grid is larger than a few of them.
+    if 2 * lanes.len() <= width && lanes.iter().all(|p| p.rows.min(p.cols) >= 4 * width) {
         let alone = lanes.iter().map(|pair| scheme.alone(source, pair)).collect::<Option<Vec<_>>>();
         if let Some(values) = alone {
             return out.copy_from_slice(&values);

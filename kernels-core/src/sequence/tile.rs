@@ -254,7 +254,7 @@ impl Scheme for Tiles {
     }
 
     fn alone(&self, source: &Source<'_>, pair: &Pair) -> Option<ScaledValue> {
-        wave::alone(self.plan, source, pair)
+        Some(wave::alone(self.plan, source, pair))
     }
 
     fn value(&self, frontier: &[f64], tops: &[f64], cols: usize, lane: usize, width: usize) -> f64 {

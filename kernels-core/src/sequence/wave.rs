@@ -14,13 +14,10 @@ use crate::{
     simd::{MAX_LANES, Simd, Work},
 };
 
-/// The value of a pair; nothing when its grid is too small to be worth bands.
-pub(super) fn alone(plan: Plan, source: &Source<'_>, pair: &Pair) -> Option<ScaledValue> {
+/// The value of a pair, whose grid should be larger than a few bands.
+pub(super) fn alone(plan: Plan, source: &Source<'_>, pair: &Pair) -> ScaledValue {
     let lanes = width();
     let (rows, cols) = (pair.rows << plan.halve_rows, pair.cols << plan.halve_cols);
-    if rows.min(cols) < 4 * lanes {
-        return None;
-    }
     let size = plan.degree + 1;
     let mut band = Band::new(source, pair, lanes);
     let mut frontier = vec![0.0; cols * size];
@@ -43,7 +40,7 @@ pub(super) fn alone(plan: Plan, source: &Source<'_>, pair: &Pair) -> Option<Scal
             exponents.settle(&mut frontier, 1);
         }
     }
-    Some(ScaledValue::new(value, exponents.lanes[0]))
+    ScaledValue::new(value, exponents.lanes[0])
 }
 
 /// The numbers on the cells of a band of rows: `[col * lanes + lane]`, 0 beyond the last row.
@@ -55,18 +52,20 @@ struct Band<'a> {
     /// Linear: increments of the band's rows, and those of the columns in every lane, as [`Products`] has them.
     dx: Vec<f64>,
     dy: Vec<f64>,
+    /// Lifted: rows of cells, as they come.
+    strip: Vec<f64>,
 }
 
 impl<'a> Band<'a> {
     fn new(source: &'a Source<'a>, pair: &'a Pair, lanes: usize) -> Self {
-        let (dx, dy) = match source {
+        let (dx, dy, strip) = match source {
             Source::Linear(xs, ys) => {
                 let every = |v: &f64| std::iter::repeat_n(*v, lanes);
-                (vec![0.0; xs.dim * lanes], ys.of(pair.y).iter().flat_map(every).collect())
+                (vec![0.0; xs.dim * lanes], ys.of(pair.y).iter().flat_map(every).collect(), Vec::new())
             }
-            Source::Lifted(_) => (Vec::new(), Vec::new()),
+            Source::Lifted(_) => (Vec::new(), Vec::new(), vec![0.0; lanes * pair.cols]),
         };
-        Self { source, pair, lanes, numbers: vec![0.0; pair.cols * lanes], dx, dy }
+        Self { source, pair, lanes, numbers: vec![0.0; pair.cols * lanes], dx, dy, strip }
     }
 
     /// Rows of parts from `first` on; 2^`halve` of them share a row of cells.
@@ -88,8 +87,8 @@ impl<'a> Band<'a> {
             Source::Lifted(strips) => {
                 let start = first >> halve;
                 let end = (((first + lanes - 1) >> halve) + 1).min(pair.rows);
-                let mut strip = vec![0.0; (end - start) * pair.cols];
-                strips.strip(pair, start..end, &mut strip);
+                let strip = &mut self.strip[..(end - start) * pair.cols];
+                strips.strip(pair, start..end, strip);
                 for lane in 0..lanes {
                     let to = self.numbers[lane..].iter_mut().step_by(lanes);
                     match row(lane) {
