@@ -191,7 +191,7 @@ fn nodes_are_classified() {
             "--labels",
             "two.csv",
             "--folds",
-            "2",
+            "0",
             "--kernel",
             "diffusion(t=3)",
             "--out",

@@ -8,8 +8,8 @@ use crate::{
     EdgeWeight, Error, Graph, Joining,
     error::parameter,
     nearest::{join, squared},
-    parallel,
 };
+use kernels_core::parallel;
 
 /// A search for the k nearest points that looks at a few hundred candidates a point instead of all n.
 ///

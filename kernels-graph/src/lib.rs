@@ -45,7 +45,6 @@ mod node_text;
 mod nodes;
 mod online;
 mod operator;
-mod parallel;
 #[cfg(feature = "petgraph")]
 #[cfg_attr(docsrs, doc(cfg(feature = "petgraph")))]
 mod petgraph;

@@ -5,8 +5,8 @@ use kernels_core::{Points, Rows};
 use crate::{
     Duplicates, Error, Graph, GraphBuilder,
     error::{parameter, positive},
-    parallel,
 };
+use kernels_core::parallel;
 
 /// Which pairs of near points are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

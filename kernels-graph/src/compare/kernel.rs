@@ -6,7 +6,8 @@ use kernels_core::Points;
 use nalgebra::DMatrix;
 
 use super::{Counts, FeatureId, GraphSet, LabelledGraph};
-use crate::{Error, SparseMatrix, graph::compressed, parallel};
+use crate::{Error, SparseMatrix, graph::compressed};
+use kernels_core::parallel;
 
 /// A kernel between graphs: reduce each graph to a form, once, and compare forms.
 pub trait GraphKernel: Send + Sync {
