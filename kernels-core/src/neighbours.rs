@@ -314,8 +314,7 @@ impl<T: Real> Cells<T> {
         let mut runs = Vec::new();
         for first in around(0) {
             for second in around(1) {
-                let (from, to) =
-                    ([first, second, group.first[2] - 1], [first, second, group.last + 1]);
+                let (from, to) = ([first, second, group.first[2] - 1], [first, second, group.last + 1]);
                 let start = slot(self.cells.partition_point(|cell| cell.0 < from));
                 let end = slot(self.cells.partition_point(|cell| cell.0 <= to));
                 if start < end {
