@@ -1,8 +1,14 @@
-//! Halving four points optimally.
+//! Halving: of four points optimally, of many by kernel thinning.
 
 use kernels_core::{Kernel, Points};
+use nalgebra::DMatrix;
 
-use crate::{Error, access, error};
+use super::{split, swap};
+use crate::{
+    Error,
+    access::{self, GramRows},
+    error,
+};
 
 /// The half of four points whose MMD to its complement is smallest: indices of two points.
 ///
@@ -27,4 +33,85 @@ pub fn optimal_four_point_half<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         ([0, 2], [1, 3])
     };
     Ok(if uniform < 0.5 { with } else { without })
+}
+
+/// A half of an even number of points by kernel thinning with one round, and by a fair coin it or its complement: so
+/// that every point is kept with probability ½. Increasing places. `coin(0)` is that coin, `coin(1 + i)` pair i's.
+pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    delta: f64,
+    coin: &mut dyn FnMut(usize) -> f64,
+) -> Result<Vec<usize>, Error> {
+    let n = xs.len();
+    if n == 4 {
+        return Ok(optimal_four_point_half(kernel, xs, coin(0))?.to_vec());
+    }
+    let k = GramRows::new(kernel, xs, swap::STORED)?;
+    let diagonal = kernels_core::diagonal(kernel, xs)?;
+    let multipliers = split::multipliers(n, 1, delta);
+    let mut half = match k.stored() {
+        Some(k) => split_stored(k, multipliers[0], coin),
+        None => split::split(kernel, xs, &multipliers, &mut |_, _, pair| coin(pair + 1))?.swap_remove(0),
+    };
+    let (means, better) = compare(&k, n, &half);
+    if better {
+        half = swap::standard(n, n / 2);
+    }
+    swap::refine(&k, &diagonal, Some(&means), &mut half, true, 1);
+    let mut kept = vec![false; n];
+    half.iter().for_each(|&i| kept[i] = true);
+    let keep = coin(0) < 0.5;
+    Ok((0..n).filter(|&i| kept[i] == keep).collect())
+}
+
+/// KT-SPLIT with one round on a Gram matrix in memory.
+fn split_stored(k: &DMatrix<f64>, multiplier: f64, coin: &mut dyn FnMut(usize) -> f64) -> Vec<usize> {
+    let n = k.nrows();
+    let mut scale = split::Scale::default();
+    // +1 for points gone right, −1 for those gone left.
+    let mut side = vec![0.0; n];
+    let mut left = Vec::with_capacity(n / 2);
+    for p0 in (0..n / 2).map(|i| 2 * i) {
+        let p1 = p0 + 1;
+        let column = |p: usize| &k.as_slice()[p * n..p * n + p0];
+        let b2 = (k[(p0, p0)] - 2.0 * k[(p1, p0)] + k[(p1, p1)]).max(0.0);
+        let (number, a) = scale.threshold(b2, multiplier);
+        let alpha = access::dot(&side[..p0], column(p0)) - access::dot(&side[..p0], column(p1));
+        let swapped = coin(number + 1) <= 0.5 * (1.0 - alpha / a);
+        let (l, r) = if swapped { (p1, p0) } else { (p0, p1) };
+        left.push(l);
+        (side[l], side[r]) = (-1.0, 1.0);
+    }
+    left
+}
+
+/// Means of the rows of K, and whether every other point, counted from the last, is a better half than `half`.
+fn compare<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    k: &GramRows<'_, P, K>,
+    n: usize,
+    half: &[usize],
+) -> (Vec<f64>, bool) {
+    let mut inside = vec![false; n];
+    half.iter().for_each(|&i| inside[i] = true);
+    // Column sums over four groups of points: in the half or not, at even or odd places.
+    let mut sums = vec![vec![0.0; n]; 4];
+    let mut buffer = vec![0.0; n];
+    for i in 0..n {
+        let group = &mut sums[2 * usize::from(inside[i]) + i % 2];
+        group.iter_mut().zip(k.row(i, &mut buffer)).for_each(|(s, k)| *s += k);
+    }
+    let means: Vec<f64> =
+        (0..n).map(|y| (sums[0][y] + sums[1][y] + sums[2][y] + sums[3][y]) / n as f64).collect();
+    let s = (n / 2) as f64;
+    // Mean within minus twice the mean to all, for the points chosen and their sums.
+    let value = |groups: [usize; 2], chosen: &dyn Fn(usize) -> bool| -> f64 {
+        (0..n)
+            .filter(|&y| chosen(y))
+            .map(|y| (sums[groups[0]][y] + sums[groups[1]][y]) / (s * s) - 2.0 * means[y] / s)
+            .sum()
+    };
+    let standard = value([1, 3], &|y| y % 2 == 1);
+    let better = value([2, 3], &|y| inside[y]) >= standard;
+    (means, better)
 }

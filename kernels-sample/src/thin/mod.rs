@@ -8,11 +8,16 @@ mod swap;
 
 use kernels_core::{Kernel, Points, PositiveDefinite, Rows};
 
-pub use compress::Compress;
+pub use compress::{Compress, CompressStream};
 pub use halve::optimal_four_point_half;
 pub use herding::{herd, random_sample, standard_thinning};
 
-use crate::{Error, access, error, random::Uniforms};
+use crate::{
+    Error,
+    access::{self, GramRows},
+    error,
+    random::Uniforms,
+};
 
 /// Kernel thinning of n points to n/2^m: KT-SPLIT with a split kernel, then KT-SWAP with the target kernel.
 ///
@@ -118,6 +123,41 @@ impl<K, S> KernelThinning<K, S> {
         self.swap(xs, coresets)
     }
 
+    /// [`KernelThinning::thin`] of weighted points: indices of ⌊n/2^rounds⌋ points, equally weighted, that represent Σ wᵢ δ(xᵢ).
+    ///
+    /// Points are first resampled to n equally weighted ones, each ⌊n wᵢ⌋ times or once more ([`resample`](crate::resample)); what is
+    /// split then is those, and what swaps lower is the MMD to the weighted points themselves. A point of large weight can
+    /// be kept more than once.
+    ///
+    /// **Errors.** As [`KernelThinning::thin`]; weights that are negative, not finite or all 0.
+    ///
+    /// ```
+    /// use kernels_core::{Rbf, Rows};
+    /// use kernels_sample::{KernelThinning, mmd2_weighted};
+    /// let xs = Rows::from_row_major((0..64).map(|i| f64::from(i) / 8.0).collect(), 64, 1)?;
+    /// let weights: Vec<f64> = (0..64).map(|i| f64::from(i < 16)).collect();
+    /// let kept = KernelThinning::new(Rbf::new(1.0)?).thin_weighted(&xs, &weights, 3)?;
+    /// assert!(kept.len() == 8 && kept.iter().all(|&i| i < 20));
+    /// # Ok::<(), kernels_sample::Error>(())
+    /// ```
+    pub fn thin_weighted<P>(&self, xs: &P, weights: &[f64], rounds: usize) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P> + PositiveDefinite,
+        S: Kernel<P>,
+    {
+        access::check("kernel thinning", &self.kernel, xs, 1)?;
+        let weights = error::weights(weights, xs.len())?;
+        let copies = crate::resample(&weights, xs.len(), self.seed)?;
+        let split = self.split(&xs.subset(&copies)?, rounds)?;
+        let candidates = split.into_iter().map(|c| c.into_iter().map(|i| copies[i]).collect());
+        let standard = swap::standard(copies.len(), copies.len() >> rounds);
+        let start = std::iter::once(standard.into_iter().map(|i| copies[i]).collect());
+        let means = if self.mean_zero { None } else { Some(access::gram_times(&self.kernel, xs, &weights)?) };
+        let coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
+        self.refine_with(xs, means.as_deref(), coreset)
+    }
+
     /// KT-SPLIT alone: 2^rounds disjoint coresets of ⌊n/2^rounds⌋ points, each of which represents all. Points beyond the
     /// last multiple of 2^rounds are in none.
     ///
@@ -183,22 +223,41 @@ impl<K, S> KernelThinning<K, S> {
         }
         let means = self.means(xs)?;
         let start = std::iter::once(swap::standard(xs.len(), size));
-        let mut coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
-        swap::refine(&self.kernel, xs, means.as_deref(), &mut coreset, self.unique, self.passes)?;
-        Ok(coreset)
+        let coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
+        self.refine_with(xs, means.as_deref(), coreset)
     }
 
     /// The swaps alone, on a coreset of the caller. Each one lowers the MMD or leaves it.
     ///
     /// **Errors.** As [`KernelThinning::swap`].
-    pub fn refine<P>(&self, xs: &P, mut coreset: Vec<usize>) -> Result<Vec<usize>, Error>
+    pub fn refine<P>(&self, xs: &P, coreset: Vec<usize>) -> Result<Vec<usize>, Error>
     where
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
         xs.subset(&coreset)?;
         let means = self.means(xs)?;
-        swap::refine(&self.kernel, xs, means.as_deref(), &mut coreset, self.unique, self.passes)?;
+        self.refine_with(xs, means.as_deref(), coreset)
+    }
+
+    fn refine_with<P>(
+        &self,
+        xs: &P,
+        means: Option<&[f64]>,
+        mut coreset: Vec<usize>,
+    ) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+    {
+        if self.passes == 0 {
+            return Ok(coreset);
+        }
+        // The whole matrix only if its rows will be read more than once.
+        let most = if 2 * coreset.len() > xs.len() / 4 { swap::STORED } else { 0 };
+        let rows = GramRows::new(&self.kernel, xs, most)?;
+        let diagonal = kernels_core::diagonal(&self.kernel, xs)?;
+        swap::refine(&rows, &diagonal, means, &mut coreset, self.unique, self.passes);
         Ok(coreset)
     }
 

@@ -26,6 +26,27 @@ pub(super) fn multipliers(n: usize, rounds: usize, delta: f64) -> Vec<f64> {
         .collect()
 }
 
+/// What a parent coreset knows of its pairs: the running squared scale σ² of its thresholds, and their number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scale {
+    sigma2: f64,
+    pairs: usize,
+}
+
+impl Scale {
+    /// Takes the next pair, at squared distance `b2` under the kernel: its number and its threshold.
+    pub(super) fn threshold(&mut self, b2: f64, multiplier: f64) -> (usize, f64) {
+        let a = (self.sigma2 * b2 * multiplier).sqrt().max(b2);
+        if self.sigma2 == 0.0 {
+            self.sigma2 = b2;
+        } else if a != 0.0 {
+            self.sigma2 += b2 * (1.0 + (b2 / a - 2.0) * self.sigma2 / a).max(0.0);
+        }
+        self.pairs += 1;
+        (self.pairs - 1, if a == 0.0 { 1.0 } else { a })
+    }
+}
+
 /// The state of the first rounds. Chunks come in order; what comes out does not depend on how the points came.
 pub(super) struct Splitter<P> {
     /// Multipliers of the rounds made here.
@@ -33,8 +54,8 @@ pub(super) struct Splitter<P> {
     chunks: Vec<P>,
     /// Coreset of every point of every chunk, after the last round.
     leaves: Vec<Vec<usize>>,
-    /// Squared scale and number of pairs so far, of every parent of every round.
-    parents: Vec<Vec<(f64, usize)>>,
+    /// Of every parent of every round.
+    parents: Vec<Vec<Scale>>,
     coresets: Vec<Vec<usize>>,
     seen: usize,
 }
@@ -47,7 +68,7 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
             multipliers: multipliers.to_vec(),
             chunks: Vec::new(),
             leaves: Vec::new(),
-            parents: (0..rounds).map(|j| vec![(0.0, 0); 1 << j]).collect(),
+            parents: (0..rounds).map(|j| vec![Scale::default(); 1 << j]).collect(),
             coresets: vec![Vec::new(); 1 << rounds],
             seen: 0,
         }
@@ -127,23 +148,13 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
             let (p0, p1) = (pair[0], pair[1]);
             let (row0, row1) = (&gram[p0 * size..(p0 + 1) * size], &gram[p1 * size..(p1 + 1) * size]);
             let b2 = (diagonal[p0] - 2.0 * row0[p1] + diagonal[p1]).max(0.0);
-            let (sigma2, count) = &mut self.parents[j][l];
-            let mut a = (*sigma2 * b2 * self.multipliers[j]).sqrt().max(b2);
-            if *sigma2 == 0.0 {
-                *sigma2 = b2;
-            } else if a != 0.0 {
-                *sigma2 += b2 * (1.0 + (b2 / a - 2.0) * *sigma2 / a).max(0.0);
-            }
-            if a == 0.0 {
-                a = 1.0;
-            }
+            let (number, a) = self.parents[j][l].threshold(b2, self.multipliers[j]);
             let side = |past: &[f64], here: &[usize]| -> f64 {
                 past[p0] - past[p1] + here.iter().map(|&z| row0[z] - row1[z]).sum::<f64>()
             };
             let alpha = side(past_right, &right) - side(past_left, &left);
             let p = 0.5 * (1.0 - alpha / a);
-            let swapped = coin(j, l, *count) <= p;
-            *count += 1;
+            let swapped = coin(j, l, number) <= p;
             left.push(if swapped { p1 } else { p0 });
             right.push(if swapped { p0 } else { p1 });
         }

@@ -2,7 +2,10 @@
 
 use kernels_core::{Kernel, Points};
 
-use crate::{Error, access};
+use crate::{
+    Error,
+    access::{self, GramRows},
+};
 
 /// Mean of k over all pairs of a coreset minus twice its mean over coreset and input: MMD² up to a constant.
 pub(super) fn relative_mmd2<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
@@ -41,59 +44,83 @@ pub(super) fn best<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     Ok(best.1)
 }
 
+/// Largest number of points whose Gram matrix is kept while points are swapped: 32 MB.
+pub(super) const STORED: usize = 2048;
+
 /// Replaces the coreset's points one after the other by the best ones, `passes` times or until nothing changes.
 ///
-/// `means` are the means of the rows of the Gram matrix; without them the kernel is taken to have mean 0.
+/// `means` are the means of the rows of the Gram matrix, weighted or not; without them the kernel is taken to have mean 0.
 pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
-    kernel: &K,
-    xs: &P,
+    k: &GramRows<'_, P, K>,
+    diagonal: &[f64],
     means: Option<&[f64]>,
     coreset: &mut [usize],
     unique: bool,
     passes: usize,
-) -> Result<usize, Error> {
-    let (n, s) = (xs.len(), coreset.len());
+) -> usize {
+    let (n, s) = (diagonal.len(), coreset.len());
     if s == 0 || passes == 0 {
-        return Ok(0);
+        return 0;
     }
     let scale = 2.0 / s as f64;
-    let mut row = vec![0.0; n];
-    let mut stat = vec![0.0; n];
-    kernel.diagonal(xs, 0..n, &mut stat);
-    stat.iter_mut().for_each(|v| *v /= s as f64);
+    let mut buffer = vec![0.0; n];
+    // stat is MMD² after adding a point to the others, up to a constant.
+    let mut stat: Vec<f64> = diagonal.iter().map(|v| v / s as f64).collect();
+    let mut count = vec![0_usize; n];
     for &c in coreset.iter() {
-        access::row(kernel, xs, c, &mut row);
-        stat.iter_mut().zip(&row).for_each(|(v, k)| *v += scale * k);
+        stat.iter_mut().zip(k.row(c, &mut buffer)).for_each(|(v, k)| *v += scale * k);
+        count[c] += 1;
     }
     if let Some(means) = means {
         stat.iter_mut().zip(means).for_each(|(v, m)| *v -= 2.0 * m);
     }
-    let mut inside = vec![false; n];
-    coreset.iter().for_each(|&c| inside[c] = true);
+    // Points that must not come in: at infinity.
+    let mut barred: Vec<f64> =
+        count.iter().map(|c| if unique && *c > 0 { f64::INFINITY } else { 0.0 }).collect();
     for pass in 0..passes {
         let mut changed = false;
         for slot in coreset.iter_mut() {
             let old = *slot;
-            access::row(kernel, xs, old, &mut row);
-            stat.iter_mut().zip(&row).for_each(|(v, k)| *v -= scale * k);
-            let new = if unique {
-                let other = access::argmin(&stat, |y| !inside[y]);
-                other.filter(|&y| stat[y] < stat[old]).unwrap_or(old)
-            } else {
-                access::argmin(&stat, |_| true).unwrap_or(old)
-            };
+            let least = remove(&mut stat, k.row(old, &mut buffer), &barred, scale);
+            let better = if unique { least < stat[old] } else { least <= stat[old] };
+            let new = (0..n).find(|&y| better && stat[y] + barred[y] == least).unwrap_or(old);
             if new != old {
-                access::row(kernel, xs, new, &mut row);
-                inside[old] = false;
-                inside[new] = true;
+                count[old] -= 1;
+                count[new] += 1;
+                if unique {
+                    barred[new] = f64::INFINITY;
+                    barred[old] = if count[old] > 0 { f64::INFINITY } else { 0.0 };
+                }
                 changed = true;
                 *slot = new;
             }
-            stat.iter_mut().zip(&row).for_each(|(v, k)| *v += scale * k);
+            stat.iter_mut().zip(k.row(new, &mut buffer)).for_each(|(v, k)| *v += scale * k);
         }
         if !changed {
-            return Ok(pass + 1);
+            return pass + 1;
         }
     }
-    Ok(passes)
+    passes
+}
+
+/// stat ← stat − scale · row; the least entry of stat + barred.
+#[allow(clippy::float_cmp)]
+fn remove(stat: &mut [f64], row: &[f64], barred: &[f64], scale: f64) -> f64 {
+    let mut least = [f64::INFINITY; 8];
+    let whole = stat.len() / 8 * 8;
+    let (stat, stat_rest) = stat.split_at_mut(whole);
+    let lanes = stat.chunks_exact_mut(8).zip(row.chunks_exact(8)).zip(barred.chunks_exact(8));
+    for ((stat, row), barred) in lanes {
+        for i in 0..8 {
+            stat[i] -= scale * row[i];
+            let open = stat[i] + barred[i];
+            least[i] = if open < least[i] { open } else { least[i] };
+        }
+    }
+    let mut rest = f64::INFINITY;
+    for ((stat, row), barred) in stat_rest.iter_mut().zip(&row[whole..]).zip(&barred[whole..]) {
+        *stat -= scale * row;
+        rest = rest.min(*stat + barred);
+    }
+    least.iter().fold(rest, |a, b| a.min(*b))
 }
