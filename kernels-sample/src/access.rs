@@ -73,17 +73,38 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> GramRows<'a, P, K> {
         self.stored.as_ref()
     }
 
-    /// Row i; `buffer` is overwritten if it must be computed.
-    pub(crate) fn row<'r>(&'r self, i: usize, buffer: &'r mut [f64]) -> &'r [f64] {
-        match &self.stored {
+    /// Row i, computed into `buffer` unless it is in memory or there already.
+    pub(crate) fn row<'r>(&'r self, i: usize, buffer: &'r mut RowBuffer) -> &'r [f64] {
+        if let Some(k) = &self.stored {
             // A symmetric matrix: column for row.
-            Some(k) => &k.as_slice()[i * k.nrows()..(i + 1) * k.nrows()],
+            return &k.as_slice()[i * k.nrows()..(i + 1) * k.nrows()];
+        }
+        if buffer.row != Some(i) {
+            buffer.row = Some(i);
+            buffer.values.resize(self.xs.len(), 0.0);
+            row(self.kernel, self.xs, i, &mut buffer.values);
+        }
+        &buffer.values
+    }
+
+    /// K W.
+    pub(crate) fn times(&self, w: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        match &self.stored {
+            Some(k) => Ok(k * w),
             None => {
-                row(self.kernel, self.xs, i, buffer);
-                buffer
+                let mut out = DMatrix::zeros(w.nrows(), w.ncols());
+                LazyGram::new(self.kernel, self.xs, BUDGET)?.apply(w.as_view(), out.as_view_mut())?;
+                Ok(out)
             }
         }
     }
+}
+
+/// A row of a Gram matrix and which it is.
+#[derive(Default)]
+pub(crate) struct RowBuffer {
+    row: Option<usize>,
+    values: Vec<f64>,
 }
 
 /// K w of the Gram matrix of `xs`; n²/2 kernel values, memory O(n).
@@ -147,6 +168,15 @@ pub(crate) fn argmax(values: &[f64], allowed: impl Fn(usize) -> bool) -> Option<
         }
     }
     best
+}
+
+/// Sum: eight sums side by side, then theirs.
+pub(crate) fn sum(a: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let lanes = a.chunks_exact(8);
+    let rest: f64 = lanes.remainder().iter().sum();
+    lanes.for_each(|a| sums.iter_mut().zip(a).for_each(|(s, a)| *s += a));
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Dot product: eight sums side by side, then their sum.

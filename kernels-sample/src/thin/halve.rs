@@ -54,11 +54,12 @@ pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         Some(k) => split_stored(k, multipliers[0], coin),
         None => split::split(kernel, xs, &multipliers, &mut |_, _, pair| coin(pair + 1))?.swap_remove(0),
     };
-    let (means, better) = compare(&k, n, &half);
-    if better {
+    let sums = Sums::new(&k, n, &half)?;
+    let standard = sums.standard_is_better(&half);
+    if standard {
         half = swap::standard(n, n / 2);
     }
-    swap::refine(&k, &diagonal, Some(&means), &mut half, true, 1);
+    swap::refine(&k, &diagonal, Some(&sums.means), &sums.over(standard), &mut half, true, 1);
     let mut kept = vec![false; n];
     half.iter().for_each(|&i| kept[i] = true);
     let keep = coin(0) < 0.5;
@@ -86,32 +87,50 @@ fn split_stored(k: &DMatrix<f64>, multiplier: f64, coin: &mut dyn FnMut(usize) -
     left
 }
 
-/// Means of the rows of K, and whether every other point, counted from the last, is a better half than `half`.
-fn compare<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
-    k: &GramRows<'_, P, K>,
-    n: usize,
-    half: &[usize],
-) -> (Vec<f64>, bool) {
-    let mut inside = vec![false; n];
-    half.iter().for_each(|&i| inside[i] = true);
-    // Column sums over four groups of points: in the half or not, at even or odd places.
-    let mut sums = vec![vec![0.0; n]; 4];
-    let mut buffer = vec![0.0; n];
-    for i in 0..n {
-        let group = &mut sums[2 * usize::from(inside[i]) + i % 2];
-        group.iter_mut().zip(k.row(i, &mut buffer)).for_each(|(s, k)| *s += k);
+/// Sums of the rows of K over four groups of points: those in the half or not, at even or odd places.
+struct Sums {
+    groups: DMatrix<f64>,
+    means: Vec<f64>,
+}
+
+impl Sums {
+    fn new<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+        k: &GramRows<'_, P, K>,
+        n: usize,
+        half: &[usize],
+    ) -> Result<Self, Error> {
+        let mut group: Vec<usize> = (0..n).map(|i| i % 2).collect();
+        half.iter().for_each(|&i| group[i] += 2);
+        let groups = match k.stored() {
+            Some(k) => {
+                // Each column goes to one sum; a product would multiply with zeros.
+                let mut sums = DMatrix::zeros(n, 4);
+                for (i, &g) in group.iter().enumerate() {
+                    let to = &mut sums.as_mut_slice()[g * n..(g + 1) * n];
+                    to.iter_mut().zip(&k.as_slice()[i * n..(i + 1) * n]).for_each(|(s, k)| *s += k);
+                }
+                sums
+            }
+            None => k.times(&DMatrix::from_fn(n, 4, |i, g| f64::from(u8::from(group[i] == g))))?,
+        };
+        let means = groups.row_iter().map(|row| row.sum() / n as f64).collect();
+        Ok(Self { groups, means })
     }
-    let means: Vec<f64> =
-        (0..n).map(|y| (sums[0][y] + sums[1][y] + sums[2][y] + sums[3][y]) / n as f64).collect();
-    let s = (n / 2) as f64;
-    // Mean within minus twice the mean to all, for the points chosen and their sums.
-    let value = |groups: [usize; 2], chosen: &dyn Fn(usize) -> bool| -> f64 {
-        (0..n)
-            .filter(|&y| chosen(y))
-            .map(|y| (sums[groups[0]][y] + sums[groups[1]][y]) / (s * s) - 2.0 * means[y] / s)
-            .sum()
-    };
-    let standard = value([1, 3], &|y| y % 2 == 1);
-    let better = value([2, 3], &|y| inside[y]) >= standard;
-    (means, better)
+
+    /// Over the half, or over the points at odd places.
+    fn over(&self, standard: bool) -> Vec<f64> {
+        let (a, b) = if standard { (1, 3) } else { (2, 3) };
+        self.groups.column(a).iter().zip(self.groups.column(b).iter()).map(|(a, b)| a + b).collect()
+    }
+
+    /// Whether every other point, counted from the last, makes a better half, by mean within minus twice the mean to all.
+    fn standard_is_better(&self, half: &[usize]) -> bool {
+        let n = self.means.len();
+        let s = (n / 2) as f64;
+        let value = |sums: &[f64], points: &mut dyn Iterator<Item = usize>| -> f64 {
+            points.map(|y| sums[y] / (s * s) - 2.0 * self.means[y] / s).sum()
+        };
+        let ours = value(&self.over(false), &mut half.iter().copied());
+        ours >= value(&self.over(true), &mut (0..n / 2).map(|i| 2 * i + 1))
+    }
 }

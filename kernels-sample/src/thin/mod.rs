@@ -119,8 +119,15 @@ impl<K, S> KernelThinning<K, S> {
         K: Kernel<P> + PositiveDefinite,
         S: Kernel<P>,
     {
-        let coresets = self.split(xs, rounds)?;
-        self.swap(xs, coresets)
+        let mut uniforms = Uniforms::new(self.seed);
+        let coin =
+            &mut |round: usize, parent: usize, pair: usize| uniforms.at((1 << round) + parent as u64, pair);
+        // Where the split sees the target's values, the swaps' means are its by-product.
+        let summed = self.split_kernel.is_none() && !self.mean_zero;
+        let (coresets, totals) = self.split_and_sum(xs, rounds, coin, summed)?;
+        let n = xs.len();
+        let means = (totals.len() == n).then(|| totals.into_iter().map(|t| t / n as f64).collect());
+        self.swap_with(xs, coresets, means)
     }
 
     /// [`KernelThinning::thin`] of weighted points: indices of ⌊n/2^rounds⌋ points, equally weighted, that represent Σ wᵢ δ(xᵢ).
@@ -186,13 +193,28 @@ impl<K, S> KernelThinning<K, S> {
         K: Kernel<P>,
         S: Kernel<P>,
     {
+        Ok(self.split_and_sum(xs, rounds, &mut coin, false)?.0)
+    }
+
+    fn split_and_sum<P>(
+        &self,
+        xs: &P,
+        rounds: usize,
+        coin: &mut split::Coin<'_>,
+        summed: bool,
+    ) -> Result<(Vec<Vec<usize>>, Vec<f64>), Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+        S: Kernel<P>,
+    {
         access::check("kernel thinning", &self.kernel, xs, 1)?;
         let multipliers = self.multipliers(xs.len(), rounds)?;
         match &self.split_kernel {
-            None => split::split(&self.kernel, xs, &multipliers, &mut coin),
+            None => split::split_and_sum(&self.kernel, xs, &multipliers, coin, summed),
             Some(kernel) => {
                 kernel.check(xs)?;
-                split::split(kernel, xs, &multipliers, &mut coin)
+                split::split_and_sum(kernel, xs, &multipliers, coin, summed)
             }
         }
     }
@@ -216,12 +238,29 @@ impl<K, S> KernelThinning<K, S> {
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
+        self.swap_with(xs, candidates, None)
+    }
+
+    /// With the means of the kernel's rows, if they are known.
+    fn swap_with<P>(
+        &self,
+        xs: &P,
+        candidates: Vec<Vec<usize>>,
+        means: Option<Vec<f64>>,
+    ) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+    {
         let size = candidates.first().map_or(0, Vec::len);
         error::at_least("a candidate coreset", 1, size)?;
         for candidate in &candidates {
             error::expect("points of a candidate coreset", size, candidate.len())?;
         }
-        let means = self.means(xs)?;
+        let means = match means {
+            Some(means) => Some(means),
+            None => self.means(xs)?,
+        };
         let start = std::iter::once(swap::standard(xs.len(), size));
         let coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
         self.refine_with(xs, means.as_deref(), coreset)
@@ -257,7 +296,9 @@ impl<K, S> KernelThinning<K, S> {
         let most = if 2 * coreset.len() > xs.len() / 4 { swap::STORED } else { 0 };
         let rows = GramRows::new(&self.kernel, xs, most)?;
         let diagonal = kernels_core::diagonal(&self.kernel, xs)?;
-        swap::refine(&rows, &diagonal, means, &mut coreset, self.unique, self.passes);
+        let points = xs.subset(&coreset)?;
+        let sums = access::cross_times(&self.kernel, xs, &points, &vec![1.0; coreset.len()])?;
+        swap::refine(&rows, &diagonal, means, &sums, &mut coreset, self.unique, self.passes);
         Ok(coreset)
     }
 

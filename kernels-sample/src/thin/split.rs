@@ -5,7 +5,7 @@ use std::ops::Range;
 use kernels_core::{Block, Kernel, Points, Workspace};
 use nalgebra::DMatrixViewMut;
 
-use crate::{Error, parallel};
+use crate::{Error, access, parallel};
 
 /// Points of a chunk, when there are at most [`ROUNDS`] rounds.
 pub(super) const CHUNK: usize = 256;
@@ -58,6 +58,9 @@ pub(super) struct Splitter<P> {
     parents: Vec<Vec<Scale>>,
     coresets: Vec<Vec<usize>>,
     seen: usize,
+    /// Sums of k(x, ·) over all points so far, of every point; empty unless asked for.
+    totals: Vec<f64>,
+    summed: bool,
 }
 
 impl<P: Points<Scalar = f64>> Splitter<P> {
@@ -71,6 +74,8 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
             parents: (0..rounds).map(|j| vec![Scale::default(); 1 << j]).collect(),
             coresets: vec![Vec::new(); 1 << rounds],
             seen: 0,
+            totals: Vec::new(),
+            summed: false,
         }
     }
 
@@ -103,6 +108,13 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
         let at = Block::within(&chunk, 0..size, 0..size)?;
         kernel.block(&at, DMatrixViewMut::from_slice(&mut gram, size, size), &mut Workspace::new());
         kernel.diagonal(&chunk, 0..size, &mut diagonal);
+        if self.summed {
+            let past = &sums[rounds];
+            self.totals.extend((0..size).map(|p| {
+                let before: f64 = past.chunks_exact(size).map(|column| column[p]).sum();
+                before + gram[p * size..(p + 1) * size].iter().sum::<f64>()
+            }));
+        }
 
         let mut level: Vec<Vec<usize>> = vec![(0..size).collect()];
         for j in 0..rounds {
@@ -161,13 +173,15 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
         (left, right)
     }
 
-    /// Sums of k(p, z) over the past points z of every coreset, for the points p of a new chunk.
-    fn past<K: Kernel<P> + ?Sized>(&self, kernel: &K, chunk: &P) -> Vec<f64> {
+    /// Sums of k(p, z) over the past points z of every coreset, for the points p of a new chunk; and, if asked for, adds
+    /// those over p to the totals of the past points.
+    fn past<K: Kernel<P> + ?Sized>(&mut self, kernel: &K, chunk: &P) -> Vec<f64> {
         let (size, leaves) = (chunk.len(), self.coresets.len());
         let piece = |task: usize| -> Range<usize> { task * PIECE..((task + 1) * PIECE).min(size) };
         let parts = parallel::map(size.div_ceil(PIECE), |task| {
             let rows = piece(task);
             let mut sums = vec![0.0; rows.len() * leaves];
+            let mut columns = Vec::with_capacity(if self.summed { self.seen } else { 0 });
             let mut tile = vec![0.0; rows.len() * CHUNK];
             let mut ws = Workspace::new();
             for (old, leaf) in self.chunks.iter().zip(&self.leaves) {
@@ -178,15 +192,19 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
                     let sums = &mut sums[leaf * rows.len()..(leaf + 1) * rows.len()];
                     sums.iter_mut().zip(column).for_each(|(sum, k)| *sum += k);
                 }
+                if self.summed {
+                    columns.extend(tile.chunks_exact(rows.len()).map(access::sum));
+                }
             }
-            sums
+            (sums, columns)
         });
         let mut all = vec![0.0; size * leaves];
-        for (task, part) in parts.iter().enumerate() {
+        for (task, (part, columns)) in parts.iter().enumerate() {
             let rows = piece(task);
             for (leaf, column) in part.chunks_exact(rows.len()).enumerate() {
                 all[leaf * size + rows.start..leaf * size + rows.end].copy_from_slice(column);
             }
+            self.totals.iter_mut().zip(columns).for_each(|(t, c)| *t += c);
         }
         all
     }
@@ -250,18 +268,32 @@ pub(super) fn split<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     multipliers: &[f64],
     coin: &mut Coin<'_>,
 ) -> Result<Vec<Vec<usize>>, Error> {
+    Ok(split_and_sum(kernel, xs, multipliers, coin, false)?.0)
+}
+
+/// [`split`], and the sums of the rows of the Gram matrix, which cost next to nothing beside it: of the points used, if
+/// `summed` and there is a round.
+pub(super) fn split_and_sum<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    multipliers: &[f64],
+    coin: &mut Coin<'_>,
+    summed: bool,
+) -> Result<(Vec<Vec<usize>>, Vec<f64>), Error> {
     let rounds = multipliers.len();
     if rounds == 0 {
-        return Ok(vec![(0..xs.len()).collect()]);
+        return Ok((vec![(0..xs.len()).collect()], Vec::new()));
     }
     let used = if rounds < usize::BITS as usize { xs.len() >> rounds << rounds } else { 0 };
     if used == 0 {
-        return Ok(vec![Vec::new(); 1 << rounds.min(usize::BITS as usize - 1)]);
+        return Ok((vec![Vec::new(); 1 << rounds.min(usize::BITS as usize - 1)], Vec::new()));
     }
     let mut state = Rounds::new(multipliers.to_vec());
+    state.first.summed = summed;
     for start in (0..used).step_by(CHUNK) {
         let indices: Vec<usize> = (start..(start + CHUNK).min(used)).collect();
         state.absorb(kernel, xs.subset(&indices)?, coin)?;
     }
-    state.finish(kernel, &|_, members| Ok(xs.subset(members)?), coin)
+    let totals = std::mem::take(&mut state.first.totals);
+    Ok((state.finish(kernel, &|_, members| Ok(xs.subset(members)?), coin)?, totals))
 }

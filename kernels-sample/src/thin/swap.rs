@@ -4,7 +4,7 @@ use kernels_core::{Kernel, Points};
 
 use crate::{
     Error,
-    access::{self, GramRows},
+    access::{self, GramRows, RowBuffer},
 };
 
 /// Mean of k over all pairs of a coreset minus twice its mean over coreset and input: MMD² up to a constant.
@@ -49,11 +49,13 @@ pub(super) const STORED: usize = 2048;
 
 /// Replaces the coreset's points one after the other by the best ones, `passes` times or until nothing changes.
 ///
-/// `means` are the means of the rows of the Gram matrix, weighted or not; without them the kernel is taken to have mean 0.
+/// `means` are the means of the rows of the Gram matrix, weighted or not; without them the kernel is taken to have mean 0. `sums` are the sums
+/// of its rows over the coreset.
 pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     k: &GramRows<'_, P, K>,
     diagonal: &[f64],
     means: Option<&[f64]>,
+    sums: &[f64],
     coreset: &mut [usize],
     unique: bool,
     passes: usize,
@@ -63,27 +65,27 @@ pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         return 0;
     }
     let scale = 2.0 / s as f64;
-    let mut buffer = vec![0.0; n];
     // stat is MMD² after adding a point to the others, up to a constant.
-    let mut stat: Vec<f64> = diagonal.iter().map(|v| v / s as f64).collect();
-    let mut count = vec![0_usize; n];
-    for &c in coreset.iter() {
-        stat.iter_mut().zip(k.row(c, &mut buffer)).for_each(|(v, k)| *v += scale * k);
-        count[c] += 1;
-    }
+    let mut stat: Vec<f64> = diagonal.iter().zip(sums).map(|(d, sum)| d / s as f64 + scale * sum).collect();
     if let Some(means) = means {
         stat.iter_mut().zip(means).for_each(|(v, m)| *v -= 2.0 * m);
     }
+    let mut count = vec![0_usize; n];
+    coreset.iter().for_each(|&c| count[c] += 1);
     // Points that must not come in: at infinity.
     let mut barred: Vec<f64> =
         count.iter().map(|c| if unique && *c > 0 { f64::INFINITY } else { 0.0 }).collect();
+    // The point that came in last, whose row is added when the next one's is taken away.
+    let mut last: Option<usize> = None;
+    let (mut came, mut going) = (RowBuffer::default(), RowBuffer::default());
     for pass in 0..passes {
         let mut changed = false;
         for slot in coreset.iter_mut() {
             let old = *slot;
-            let least = remove(&mut stat, k.row(old, &mut buffer), &barred, scale);
+            let added = last.map(|l| k.row(l, &mut came));
+            let least = exchange(&mut stat, added, k.row(old, &mut going), &barred, scale);
             let better = if unique { least < stat[old] } else { least <= stat[old] };
-            let new = (0..n).find(|&y| better && stat[y] + barred[y] == least).unwrap_or(old);
+            let new = (0..n).find(|&y| better && stat[y] + barred[y] <= least).unwrap_or(old);
             if new != old {
                 count[old] -= 1;
                 count[new] += 1;
@@ -94,7 +96,8 @@ pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
                 changed = true;
                 *slot = new;
             }
-            stat.iter_mut().zip(k.row(new, &mut buffer)).for_each(|(v, k)| *v += scale * k);
+            last = Some(new);
+            std::mem::swap(&mut came, &mut going);
         }
         if !changed {
             return pass + 1;
@@ -103,24 +106,24 @@ pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     passes
 }
 
-/// stat ← stat − scale · row; the least entry of stat + barred.
-#[allow(clippy::float_cmp)]
-fn remove(stat: &mut [f64], row: &[f64], barred: &[f64], scale: f64) -> f64 {
-    let mut least = [f64::INFINITY; 8];
-    let whole = stat.len() / 8 * 8;
-    let (stat, stat_rest) = stat.split_at_mut(whole);
-    let lanes = stat.chunks_exact_mut(8).zip(row.chunks_exact(8)).zip(barred.chunks_exact(8));
-    for ((stat, row), barred) in lanes {
-        for i in 0..8 {
-            stat[i] -= scale * row[i];
-            let open = stat[i] + barred[i];
-            least[i] = if open < least[i] { open } else { least[i] };
+/// stat ← stat + scale · (added − removed); the least entry of stat + barred.
+fn exchange(stat: &mut [f64], added: Option<&[f64]>, removed: &[f64], barred: &[f64], scale: f64) -> f64 {
+    match added {
+        Some(added) => {
+            stat.iter_mut().zip(added).zip(removed).for_each(|((v, a), r)| *v += scale * (a - r));
         }
+        None => stat.iter_mut().zip(removed).for_each(|(v, r)| *v -= scale * r),
     }
-    let mut rest = f64::INFINITY;
-    for ((stat, row), barred) in stat_rest.iter_mut().zip(&row[whole..]).zip(&barred[whole..]) {
-        *stat -= scale * row;
-        rest = rest.min(*stat + barred);
+    // Eight running minima side by side.
+    let mut least = [f64::INFINITY; 8];
+    let (lanes, bars) = (stat.chunks_exact(8), barred.chunks_exact(8));
+    let rest = lanes.remainder().iter().zip(bars.remainder()).map(|(v, b)| v + b);
+    let rest = rest.fold(f64::INFINITY, f64::min);
+    for (values, bars) in lanes.zip(bars) {
+        for ((least, v), b) in least.iter_mut().zip(values).zip(bars) {
+            let open = v + b;
+            *least = if open < *least { open } else { *least };
+        }
     }
     least.iter().fold(rest, |a, b| a.min(*b))
 }
