@@ -73,6 +73,9 @@ fn thin() {
         let found = thin(&["--method", method, "--size", "16"]);
         assert!(found["mmd"].as_f64().unwrap() < 0.5 * random, "{method}: {found}");
     }
+    for split in ["root", "plus"] {
+        assert!(thin(&["--split", split, "--size", "16"])["mmd"].as_f64().unwrap() < 0.5 * random, "{split}");
+    }
     assert_eq!(thin(&["--method", "stein", "--scores", "s.csv", "--size", "9"])["size"], 9);
     // All the weight on the points at odd places.
     let weighted = thin(&["--weights", "w.csv", "--size", "18", "--out", "k.npy"]);

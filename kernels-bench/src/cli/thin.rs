@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{Points, Rows};
+use kernels_core::{Kernel, Points, Rows, spectral_power};
 use kernels_sample::{
     Compress, KernelThinning, Preconditioner, SteinThinning, herd, mmd2_to_input, random_sample,
     standard_thinning,
@@ -14,6 +14,7 @@ use super::Run;
 use crate::{
     data::{read_rows, stream_rows, write_matrix},
     error::Error,
+    vocabulary::RowKernel,
 };
 
 /// How points are chosen.
@@ -32,6 +33,18 @@ enum Method {
     Standard,
     /// At random.
     Random,
+}
+
+/// Which kernel decides the splits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Split {
+    /// The kernel itself.
+    #[default]
+    Target,
+    /// The one with the root of its spectral density: rough kernels get better coresets for single functions.
+    Root,
+    /// The sum of both, each 1 at 0.
+    Plus,
 }
 
 /// Options of `thin`.
@@ -61,6 +74,9 @@ pub(crate) struct Thin {
     /// One weight a point, for kernel thinning: NPY (n), or a table of one column.
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// Which kernel splits, for kernel thinning.
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
     /// Read the points piece by piece and never hold them all: for the methods compress (memory for about 2^g √n points), standard
     /// and random. The MMD is not measured, and the default kernel is that of the first 4096 points.
     #[arg(long, conflicts_with_all = ["scores", "weights"])]
@@ -93,11 +109,14 @@ impl Thin {
             Method::KernelThinning => {
                 let rounds = (n as f64 / size as f64).log2().round().max(0.0) as usize;
                 let thinning = KernelThinning::new(kernel.clone()).seed(seed).passes(self.passes);
-                match &self.weights {
-                    None => thinning.thin(&xs, rounds)?,
-                    Some(file) => {
-                        let weights: Rows<f64> = read_rows(file)?;
-                        thinning.thin_weighted(&xs, weights.as_slice(), rounds)?
+                let split = || spectral_power(kernel.dynamic(), 0.5, xs.dim());
+                match self.split {
+                    Split::Target => self.thinned(&thinning, &xs, rounds)?,
+                    Split::Root => self.thinned(&thinning.split_kernel(split()?), &xs, rounds)?,
+                    Split::Plus => {
+                        let peak = kernels_core::diagonal(&kernel, &xs)?.first().copied().unwrap_or(1.0);
+                        let sum = (1.0 / peak) * kernel.dynamic().clone() + split()?;
+                        self.thinned(&thinning.split_kernel(sum), &xs, rounds)?
                     }
                 }
             }
@@ -130,6 +149,17 @@ impl Thin {
             "kernel": kernel.to_string(), "out": self.out.as_ref().map(|p| p.display().to_string())});
         run.report(&text, object);
         Ok(())
+    }
+
+    fn thinned<S: Kernel<Rows<f64>>>(
+        &self,
+        thinning: &KernelThinning<RowKernel, S>,
+        xs: &Rows<f64>,
+        rounds: usize,
+    ) -> Result<Vec<usize>, Error> {
+        let Some(file) = &self.weights else { return Ok(thinning.thin(xs, rounds)?) };
+        let weights: Rows<f64> = read_rows(file)?;
+        Ok(thinning.thin_weighted(xs, weights.as_slice(), rounds)?)
     }
 
     fn compress<K>(&self, kernel: K, seed: u64) -> Compress<K> {

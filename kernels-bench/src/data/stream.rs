@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -53,7 +53,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
 }
 
 /// Where a row comes from, for messages.
-pub(super) fn missing(path: &PathBuf, row: usize, column: usize) -> Error {
+pub(super) fn missing(path: &Path, row: usize, column: usize) -> Error {
     Error::content(
         path,
         format!("row {row}, column {column} holds no number; a matrix needs numbers in all columns"),

@@ -25,7 +25,8 @@ use crate::{
 /// random sample of that size has n^(−¼).
 ///
 /// Without a split kernel of its own this is *target* kernel thinning; with a square root of the kernel *root* KT, with a
-/// fractional power *power* KT, with k/‖k‖∞ + k_α/‖k_α‖∞ KT+. The split does not depend on the split kernel's scale.
+/// fractional power *power* KT ([`SquareRoot`](kernels_core::SquareRoot) has both), with k/‖k‖∞ + k_α/‖k_α‖∞ KT+. The split
+/// does not depend on the split kernel's scale.
 ///
 /// **Complexity.** n²/2 kernel values to split, as many for the swap's means, O(n·d) memory: no Gram matrix is stored.
 /// Every value is computed once for all rounds.
