@@ -37,6 +37,11 @@ impl RowKernel {
     pub(crate) fn new(kernel: impl Kernel<Rows<f64>> + Clone + 'static) -> Self {
         Self(AnyKernel::new(kernel))
     }
+
+    /// The kernel itself.
+    pub(crate) fn dynamic(&self) -> &AnyKernel<f64> {
+        &self.0
+    }
 }
 
 impl FromStr for RowKernel {
