@@ -73,6 +73,7 @@ mod neighbours;
 mod noise;
 mod operator;
 mod paired;
+pub mod parallel;
 mod periodic;
 mod points;
 mod profile;

@@ -1,6 +1,7 @@
 //! Data from and to files.
 
 pub(crate) mod encode;
+mod graphs;
 mod npy;
 mod output;
 mod parquet;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use kernels_core::{Real, Rows};
 
+pub(crate) use graphs::{Named, Source, read_labels};
 pub(crate) use npy::{NpyWriter, write_matrix};
 pub(crate) use output::Output;
 pub(crate) use paths::{Kind, kind_of, read_paths, read_strings};
