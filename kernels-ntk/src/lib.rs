@@ -55,23 +55,28 @@ pub use depth::{
 };
 pub use dual::{Dual, HermiteSeries, Moments};
 pub use empirical::{
-    AsymmetricSign, Cnn, ConvLayer, DenseLayer, DualParameters, Jacobian, JacobianSource, Mlp,
+    AsymmetricSign, Checkpoint, Cnn, ConvLayer, DenseLayer, DualParameters, Jacobian, JacobianSource, Mlp,
     SparseFunctionPosterior, TangentKernel, alignment, attributions, centered_alignment, condition_number,
     effective_rank, eigen_score, label_gradient_alignment, select_by_variance, spectral_label_alignment,
-    target_alignment,
+    target_alignment, trak,
 };
 pub use error::Error;
-pub use features::NetFeatures;
+pub use features::{NetFeatures, TangentFeatures};
 pub use finite_width::{FiniteWidth, WeightLaw};
-pub use infinite::{Image, Images, Limit, NetworkKernel};
+pub use infinite::{Image, Images, Limit, NetworkKernel, OnImages};
 pub use initialisation::{guessing_bias, maxout_dual, maxout_second_moment, preserving_variance};
-pub use machine::{DeepKernelMachine, GramKernel, SparseGram, gaussian_divergence, input_gram};
+pub use machine::{
+    DeepKernelMachine, FittedGrams, GramKernel, SparseGram, SparseMachine, gaussian_divergence, input_gram,
+};
 pub use net::{Layer, Mechanism, Net, Padding, Parameterization, Weights, Window};
 pub use neural_signature::NeuralSignature;
 pub use predict::{GradientFlow, Loss, Ridge, descend, log_marginal_likelihood, posterior};
 pub use propagation::{Phase, Propagation, Slopes, Universality, edge_of_chaos, universality};
-pub use vocabulary::with_networks;
-pub use zonal::{zonal_eigenvalues, zonal_kernel, zonal_multiplicity, zonal_series};
+pub use vocabulary::{with_images, with_networks};
+pub use zonal::{
+    SphericalHarmonics, SphericalProcess, hierarchical_eigenvalue, hierarchical_kernel, zonal_eigenvalues,
+    zonal_kernel, zonal_multiplicity, zonal_series,
+};
 
 /// The README's example, so that it is compiled and run.
 #[cfg(doctest)]

@@ -1,5 +1,7 @@
 //! `kernels ntk`.
 
+mod empirical;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -30,6 +32,8 @@ enum What {
     Criticality(Criticality),
     /// What infinitely wide networks predict at a time of their training, with standard deviations of an ensemble.
     Predict(Predict),
+    /// Tangent kernels of finite networks from their Jacobians.
+    Empirical(empirical::Empirical),
 }
 
 #[derive(Debug, Args)]
@@ -46,7 +50,7 @@ struct Criticality {
 
 #[derive(Debug, Args)]
 struct Predict {
-    /// Layers, such as "dense(w_std=1.5) > relu > dense()".
+    /// Layers, such as "dense(w_std=1.5) > relu > dense()", or a .json file with a list of layers.
     #[arg(long)]
     net: String,
     /// Training points: NPY (n, d), or a table of numbers.
@@ -83,6 +87,7 @@ impl Ntk {
         match &self.what {
             What::Criticality(command) => command.run(run),
             What::Predict(command) => command.run(run),
+            What::Empirical(command) => command.run(run),
         }
     }
 }
@@ -153,7 +158,7 @@ impl Criticality {
 
 impl Predict {
     fn run(&self, run: &Run) -> Result<(), Error> {
-        let net: Net = self.net.parse().map_err(|e| Error::Choice(format!("--net: {e}")))?;
+        let net = Net::read(&self.net).map_err(|e| Error::Choice(format!("--net: {e}")))?;
         let (x, y, test) =
             (read_rows::<f64>(&self.x)?, read_rows::<f64>(&self.y)?, read_rows::<f64>(&self.test)?);
         run.require_memory(x.len().max(test.len()), 6, "predicting")?;

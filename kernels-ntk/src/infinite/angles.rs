@@ -4,7 +4,10 @@
 //! Angles come from u = sin²(θ/2) and v = cos²(θ/2), of which the smaller is exact: with m = min(u, v) ≤ ½ and r = √m the smaller
 //! angle is 2 r A(m), and sin t − t cos t of it is r³ P(m), both polynomials near-minimax fits made for this crate.
 
-use std::f64::consts::{FRAC_1_PI, FRAC_PI_2, PI};
+use std::{
+    f64::consts::{FRAC_1_PI, FRAC_PI_2, PI},
+    ops::Range,
+};
 
 /// asin(√m)/√m on [0, ½]; error 5e-17.
 const ARCSINE: [f64; 19] = [
@@ -71,18 +74,18 @@ impl Pairs<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step<'a> {
     /// q ← scale q + bias; tangent ← own q' · `fresh` + scale · tangent, or with `old` the previous q.
+    /// `roots` are standard deviations before and after, of rows and of the column.
     Affine {
         scale: f64,
         bias: f64,
         tangent: Tangent,
-        before: &'a [f64],
-        after: &'a [f64],
+        roots: (&'a [f64], &'a [f64]),
         column: (f64, f64),
     },
-    /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before.
-    Rectified { a: f64, b: f64, roots: &'a [f64], column: f64 },
-    /// a erf(bz) without its offset; variances before.
-    Erf { a: f64, b: f64, variances: &'a [f64], column: f64 },
+    /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before, with their inverses, 0 for 0.
+    Rectified { a: f64, b: f64, roots: &'a [f64], inverses: &'a [f64], column: f64 },
+    /// a erf(bz) without its offset.
+    Erf { a: f64, b: f64, rows: &'a ErfRows, columns: &'a ErfRows, column: usize },
 }
 
 /// What a layer with weights adds to the tangent kernel.
@@ -116,26 +119,41 @@ pub(super) fn run(step: Step<'_>, pairs: &mut Pairs<'_>) {
 fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
     let n = pairs.len();
     match step {
-        Step::Affine { scale, bias, tangent, before, after, column } => {
+        Step::Affine { scale, bias, tangent, roots, column } => {
             let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
             let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let (before, after) = (&before[..n], &after[..n]);
+            let (before, after) = (&roots.0[..n], &roots.1[..n]);
             let (fresh, old, constant) = match tangent {
                 Tangent::Fresh => (1.0, 0.0, 0.0),
                 Tangent::Old { factor, constant } => (0.0, factor, constant),
                 Tangent::None => (0.0, 0.0, 0.0),
             };
+            if bias <= 0.0 {
+                for i in 0..n {
+                    gap[i] *= scale;
+                    cogap[i] *= scale;
+                    difference[i] *= scale;
+                    let new = settle(scale * q[i], gap[i], cogap[i], after[i] * column.1);
+                    theta[i] = fresh * new + (old * q[i] + constant) + scale * theta[i];
+                    q[i] = new;
+                }
+                return;
+            }
+            let root = scale.sqrt();
+            let root_b = root * column.0;
             for i in 0..n {
-                // Variances scaled but without bias, their roots, and the roots with bias.
-                let (a, b) = (scale * before[i], scale * column.0);
-                let (root_a, root_b) = (a.sqrt(), b.sqrt());
+                // Deviations scaled but without bias, and with it.
+                let root_a = root * before[i];
                 let product = root_a * root_b;
-                let whole = after[i].sqrt() * column.1.sqrt();
+                let whole = after[i] * column.1;
                 let d = scale * difference[i];
                 let slope = d / (root_a + root_b).max(f64::MIN_POSITIVE);
-                let bracket = bias * slope * slope / (whole + bias + product).max(f64::MIN_POSITIVE);
+                let (first, second) = (whole + bias + product, whole + product);
+                // Where this is too large for a number the bias is nothing beside the variances, as 0 says.
+                let inverse = 1.0 / (first * second).max(f64::MIN_POSITIVE);
+                let bracket = slope * slope * (inverse * second) * bias;
                 let cobracket =
-                    bias + (bias * (a + b) + bias * bias) / (whole + product).max(f64::MIN_POSITIVE);
+                    bias + (root_a * root_a + root_b * root_b + bias) * (inverse * first) * bias;
                 gap[i] = scale * gap[i] + bracket;
                 cogap[i] = scale * cogap[i] + cobracket;
                 let new = settle(scale * q[i] + bias, gap[i], cogap[i], whole);
@@ -144,24 +162,26 @@ fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 difference[i] = d;
             }
         }
-        Step::Rectified { a, b, roots, column } => {
+        Step::Rectified { a, b, roots, inverses, column } => {
             let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
             let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let roots = &roots[..n];
+            let (roots, inverses) = (&roots[..n], &inverses[..n]);
             let (both, square) = (a * b, (a - b) * (a - b));
             let mean = 0.5 * (a * a + b * b);
             let share = square * (0.5 * FRAC_1_PI);
+            let inverse = if column > 0.0 { 1.0 / column } else { 0.0 };
             for i in 0..n {
                 let product = roots[i] * column;
-                let halved = 0.5 / product.max(f64::MIN_POSITIVE);
                 let zero = product <= 0.0;
-                let u = if zero { 0.5 } else { (gap[i] * halved).min(1.0) };
-                let v = if zero { 0.5 } else { (cogap[i] * halved).min(1.0) };
+                let half = 0.5 * (inverses[i] * inverse);
+                let u = if zero { 0.5 } else { (gap[i] * half).min(1.0) };
+                let v = if zero { 0.5 } else { (cogap[i] * half).min(1.0) };
                 let small = u <= v;
                 let m = if small { u } else { v };
                 let r = m.sqrt();
-                let angle = 2.0 * r * poly::<FUSED, 19>(m, &ARCSINE);
-                let bulge = r * m * poly::<FUSED, 18>(m, &BULGE);
+                let (arcsine, of_bulge) = (poly::<FUSED, 19>(m, &ARCSINE), poly::<FUSED, 18>(m, &BULGE));
+                let angle = 2.0 * r * arcsine;
+                let bulge = r * m * of_bulge;
                 let other = bulge + PI * (1.0 - 2.0 * m);
                 // Of the angle itself and of its supplement.
                 let (of_angle, of_supplement) = if small { (bulge, other) } else { (other, bulge) };
@@ -174,51 +194,139 @@ fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 theta[i] *= slope;
             }
         }
-        Step::Erf { a, b, variances, column } => {
-            let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
-            let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let variances = &variances[..n];
-            let square = b * b;
-            let outer = a * a * (2.0 * FRAC_1_PI);
-            let p22 = square * column;
-            let (n2, r2) = (1.0 + 2.0 * p22, (1.0 + 4.0 * p22).sqrt());
-            let root2 = p22.sqrt();
-            let second = arcsine::<FUSED>(2.0 * p22 / n2, 0.5 / n2, 1.0);
-            for i in 0..n {
-                let p11 = square * variances[i];
-                let (n1, r1) = (1.0 + 2.0 * p11, (1.0 + 4.0 * p11).sqrt());
-                let norm = (n1 * n2).sqrt();
-                let product = p11.sqrt() * root2;
-                let (g, c, p12) = (square * gap[i], square * cogap[i], square * q[i]);
-                let d = square * difference[i];
-                let base = (1.0 + 2.0 * (p11 + p22)) / (norm + 2.0 * product);
-                let half = 0.5 / norm;
-                let (u, v) = ((base + 2.0 * g) * half, (base + 2.0 * c) * half);
-                let value = arcsine::<FUSED>(2.0 * p12 / norm, u, v);
-                let determinant = g * c;
-                let root = (1.0 + 2.0 * (p11 + p22) + 4.0 * determinant).sqrt();
-                // tan(α − β) of the own angles, free of cancellation.
-                let first = arcsine::<FUSED>(2.0 * p11 / n1, 0.5 / n1, 1.0);
-                let tan = 2.0 * d * (r1 * r2 + 1.0) / ((r1 + r2) * (r1 * r2 + 4.0 * p11 * p22));
-                let secant = (1.0 + tan * tan).sqrt();
-                let sine = tan / secant;
-                let near = sine * poly::<FUSED, 19>((sine * sine).min(0.5), &ARCSINE);
-                let delta = if tan.abs() < 0.9 { near } else { first - second };
-                let mean = 0.5 * (first + second);
-                let spread = delta / (first.sqrt() + second.sqrt()).max(f64::MIN_POSITIVE);
-                let own = 0.5 * spread * spread;
-                let numerator = 4.0 * determinant / (n1 * n2) + tan * tan / (2.0 * secant * (secant + 1.0));
-                // sin((α+β)/2 − γ) sin((α+β)/2 + γ) = numerator: the smaller factor from the larger one.
-                let (minus, plus) = (mean - value, mean + value);
-                let lower = small_factor::<FUSED>(minus, plus, numerator);
-                let upper = small_factor::<FUSED>(plus, minus, numerator);
-                gap[i] = outer * (lower - own).max(0.0);
-                cogap[i] = outer * (upper - own).max(0.0);
-                q[i] = settle(outer * value, gap[i], cogap[i], outer * (first * second).sqrt());
-                difference[i] = outer * delta;
-                theta[i] *= 2.0 * outer * square / root;
-            }
+        Step::Erf { a, b, rows, columns, column } => erf::<FUSED>((a, b), rows, columns.at(column), pairs),
+    }
+}
+
+/// What a layer a erf(bz) needs of variances alone: p = b²q, √p, n = 1 + 2p, √(1 + 4p), asin(2p/n) and its root.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ErfRows {
+    p: Vec<f64>,
+    root: Vec<f64>,
+    n: Vec<f64>,
+    r: Vec<f64>,
+    angle: Vec<f64>,
+    root_angle: Vec<f64>,
+}
+
+impl ErfRows {
+    pub(super) fn new(b: f64, variances: &[f64]) -> Self {
+        let mut out = Self::default();
+        for q in variances {
+            let p = b * b * q;
+            let angle = own_arcsine(p);
+            out.p.push(p);
+            out.root.push(p.sqrt());
+            out.n.push(1.0 + 2.0 * p);
+            out.r.push((1.0 + 4.0 * p).sqrt());
+            out.angle.push(angle);
+            out.root_angle.push(angle.sqrt());
         }
+        out
+    }
+
+    fn at(&self, i: usize) -> ErfAt {
+        ErfAt {
+            p: self.p[i],
+            root: self.root[i],
+            n: self.n[i],
+            r: self.r[i],
+            angle: self.angle[i],
+            root_angle: self.root_angle[i],
+        }
+    }
+}
+
+/// The same of one variance.
+#[derive(Clone, Copy)]
+struct ErfAt {
+    p: f64,
+    root: f64,
+    n: f64,
+    r: f64,
+    angle: f64,
+    root_angle: f64,
+}
+
+/// Pairs whose small factors are looked at together.
+const GROUP: usize = 16;
+
+#[inline(always)]
+fn erf<const FUSED: bool>(factors: (f64, f64), rows: &ErfRows, column: ErfAt, pairs: &mut Pairs<'_>) {
+    let all = pairs.len();
+    let mut start = 0;
+    while start < all {
+        let end = (start + GROUP).min(all);
+        erf_group::<FUSED>(factors, rows, column, pairs, start..end);
+        start = end;
+    }
+}
+
+#[inline(always)]
+fn erf_group<const FUSED: bool>(
+    (a, b): (f64, f64),
+    rows: &ErfRows,
+    column: ErfAt,
+    pairs: &mut Pairs<'_>,
+    Range { start, end }: Range<usize>,
+) {
+    let n = end - start;
+    let (q, gap, cogap) =
+        (&mut pairs.q[start..end], &mut pairs.gap[start..end], &mut pairs.cogap[start..end]);
+    let (difference, theta) = (&mut pairs.difference[start..end], &mut pairs.tangent[start..end]);
+    let (p1, root1) = (&rows.p[start..end], &rows.root[start..end]);
+    let (n1, r1) = (&rows.n[start..end], &rows.r[start..end]);
+    let (angle1, root_angle1) = (&rows.angle[start..end], &rows.root_angle[start..end]);
+    let square = b * b;
+    let outer = a * a * (2.0 * FRAC_1_PI);
+    let ErfAt { p: p22, root: root2, n: n2, r: r2, angle: second, root_angle: root_angle2 } = column;
+    let (mut values, mut means) = ([0.0_f64; GROUP], [0.0_f64; GROUP]);
+    let (mut numerators, mut owns) = ([0.0_f64; GROUP], [0.0_f64; GROUP]);
+    let mut least = f64::INFINITY;
+    for i in 0..n {
+        let (p11, n1, r1, first) = (p1[i], n1[i], r1[i], angle1[i]);
+        let norms = n1 * n2;
+        let norm = norms.sqrt();
+        let product = root1[i] * root2;
+        let (g, c, p12) = (square * gap[i], square * cogap[i], square * q[i]);
+        let d = square * difference[i];
+        let sum = 1.0 + 2.0 * (p11 + p22);
+        let base = sum / (norm + 2.0 * product);
+        let inverse = 1.0 / norm;
+        let half = 0.5 * inverse;
+        let (u, v) = ((base + 2.0 * g) * half, (base + 2.0 * c) * half);
+        let value = arcsine::<FUSED>(2.0 * p12 * inverse, u, v);
+        let determinant = g * c;
+        let root = (sum + 4.0 * determinant).sqrt();
+        // tan(α − β) of the own angles, free of cancellation.
+        let tan = 2.0 * d * (r1 * r2 + 1.0) / ((r1 + r2) * (r1 * r2 + 4.0 * p11 * p22));
+        let secant = (1.0 + tan * tan).sqrt();
+        let sine = tan / secant;
+        let near = sine * poly::<FUSED, 19>((sine * sine).min(0.5), &ARCSINE);
+        let delta = if tan.abs() < 0.9 { near } else { first - second };
+        let mean = 0.5 * (first + second);
+        let spread = delta / (root_angle1[i] + root_angle2).max(f64::MIN_POSITIVE);
+        owns[i] = 0.5 * spread * spread;
+        numerators[i] = 4.0 * determinant / norms + tan * tan / (2.0 * secant * (secant + 1.0));
+        (values[i], means[i]) = (value, mean);
+        least = least.min((mean - value).min(mean + value));
+        difference[i] = outer * delta;
+        theta[i] *= 2.0 * outer * square / root;
+    }
+    // sin((α+β)/2 − γ) sin((α+β)/2 + γ) = numerator: a small factor from the larger one, where there is one.
+    let close = least < SMALL;
+    for i in 0..n {
+        let (value, mean) = (values[i], means[i]);
+        let (minus, plus) = (mean - value, mean + value);
+        let (mut lower, mut upper) = (minus, plus);
+        if close {
+            lower = small_factor::<FUSED>(minus, plus, numerators[i]);
+            upper = small_factor::<FUSED>(plus, minus, numerators[i]);
+        }
+        gap[i] = outer * (lower - owns[i]).max(0.0);
+        cogap[i] = outer * (upper - owns[i]).max(0.0);
+        let product = outer * (root_angle1[i] * root_angle2);
+        q[i] = settle(outer * value, gap[i], cogap[i], product);
     }
 }
 
@@ -231,12 +339,15 @@ fn settle(q: f64, gap: f64, cogap: f64, product: f64) -> f64 {
     if gap < 0.5 * product { parallel } else { q }
 }
 
+/// Below this an angle is taken from its sine.
+const SMALL: f64 = 0.4;
+
 /// `rough` in [0, π] with sin(rough) sin(other) = numerator, by that where it is small.
 #[inline(always)]
 fn small_factor<const FUSED: bool>(rough: f64, other: f64, numerator: f64) -> f64 {
     let ratio = (numerator / sine::<FUSED>(other).max(f64::MIN_POSITIVE)).min(0.7);
     let exact = ratio * poly::<FUSED, 19>(ratio * ratio, &ARCSINE);
-    if rough < 0.4 && other > 0.0 { exact } else { rough }
+    if rough < SMALL && other > 0.0 { exact } else { rough }
 }
 
 /// sin x for 0 ≤ x ≤ π, by the Taylor series around the middle: of the cosine of x − π/2.
@@ -287,25 +398,27 @@ fn arcsine<const FUSED: bool>(z: f64, u: f64, v: f64) -> f64 {
     if middle { z * p } else { end }
 }
 
-/// Σ cᵢ zⁱ.
+/// Σ cᵢ zⁱ as even and odd parts, whose chains of operations run side by side.
 #[inline(always)]
 fn poly<const FUSED: bool, const N: usize>(z: f64, c: &[f64; N]) -> f64 {
-    let mut sum = c[N - 1];
-    let mut i = N - 1;
+    let square = z * z;
+    let (mut even, mut odd) = (0.0_f64, 0.0_f64);
+    let mut i = N;
     while i > 0 {
         i -= 1;
-        sum = if FUSED { sum.mul_add(z, c[i]) } else { sum * z + c[i] };
+        let part = if i % 2 == 0 { &mut even } else { &mut odd };
+        *part = if FUSED { part.mul_add(square, c[i]) } else { *part * square + c[i] };
     }
-    sum
+    if FUSED { odd.mul_add(z, even) } else { odd * z + even }
 }
 
-/// Gaps of covariances that are all there is, for variances of rows and of one column: from determinants, which fused
-/// multiplication leaves exact. A covariance beyond its product by rounding stays as it is.
-pub(super) fn gaps(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+/// Gaps of covariances that are all there is, for variances of rows and of one column, with their roots: from determinants, which
+/// fused multiplication leaves exact. A covariance beyond its product by rounding stays as it is.
+pub(super) fn gaps(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,fma")]
-        fn fused(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+        fn fused(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
             determinants(rows, column, pairs);
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -317,22 +430,93 @@ pub(super) fn gaps(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
 }
 
 #[inline(always)]
-fn determinants(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+fn determinants(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
     let n = pairs.len();
     let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
-    let (difference, rows) = (&mut pairs.difference[..n], &rows[..n]);
-    let root = column.sqrt();
+    let (difference, variances, roots) = (&mut pairs.difference[..n], &rows.0[..n], &rows.1[..n]);
     for i in 0..n {
-        let product = rows[i].sqrt() * root;
+        let product = roots[i] * column.1;
         let square = q[i] * q[i];
-        let determinant = (rows[i].mul_add(column, -square) - q[i].mul_add(q[i], -square)).max(0.0);
+        let determinant = (variances[i].mul_add(column.0, -square) - q[i].mul_add(q[i], -square)).max(0.0);
         let large = product + q[i].abs();
         let exact = (1e-290..1e290).contains(&square);
         let small = if exact { determinant / large } else { (product - q[i].abs()).max(0.0) };
         let positive = q[i] >= 0.0;
         gap[i] = if positive { small } else { large };
         cogap[i] = if positive { large } else { small };
-        difference[i] = rows[i] - column;
+        difference[i] = variances[i] - column.0;
+    }
+}
+
+/// What a rectified layer knows of rows, or of one column: variances, deviations and their inverses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deviations<V> {
+    pub(super) variance: V,
+    pub(super) root: V,
+    pub(super) inverse: V,
+}
+
+/// The layer a min(z, 0) + b max(z, 0) on covariances that are all there is, without gaps to carry on.
+pub(super) fn rectify(
+    (a, b): (f64, f64),
+    rows: Deviations<&[f64]>,
+    column: Deviations<f64>,
+    q: &mut [f64],
+    theta: &mut [f64],
+) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(
+            slopes: (f64, f64),
+            rows: Deviations<&[f64]>,
+            column: Deviations<f64>,
+            q: &mut [f64],
+            theta: &mut [f64],
+        ) {
+            rectified::<true>(slopes, rows, column, q, theta);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the processor has just said that it has these instructions.
+            return unsafe { fused((a, b), rows, column, q, theta) };
+        }
+    }
+    rectified::<false>((a, b), rows, column, q, theta);
+}
+
+#[inline(always)]
+fn rectified<const FUSED: bool>(
+    (a, b): (f64, f64),
+    rows: Deviations<&[f64]>,
+    column: Deviations<f64>,
+    q: &mut [f64],
+    theta: &mut [f64],
+) {
+    let n = q.len();
+    let (theta, variances) = (&mut theta[..n], &rows.variance[..n]);
+    let (roots, inverses) = (&rows.root[..n], &rows.inverse[..n]);
+    let both = a * b;
+    let share = (a - b) * (a - b) * (0.5 * FRAC_1_PI);
+    for i in 0..n {
+        let product = roots[i] * column.root;
+        let square = q[i] * q[i];
+        let determinant =
+            (variances[i].mul_add(column.variance, -square) - q[i].mul_add(q[i], -square)).max(0.0);
+        let size = q[i].abs();
+        // In range the small gap is the determinant over the large one.
+        let exact = square > 1e-290 && square < 1e290;
+        let gap = if exact { determinant / (product + size) } else { (product - size).max(0.0) };
+        let half = 0.5 * (inverses[i] * column.inverse);
+        let m = if product > 0.0 { (gap * half).min(0.5) } else { 0.5 };
+        let r = m.sqrt();
+        let (arcsine, of_bulge) = (poly::<FUSED, 19>(m, &ARCSINE), poly::<FUSED, 18>(m, &BULGE));
+        let angle = 2.0 * r * arcsine;
+        let bulge = r * m * of_bulge;
+        let other = bulge + PI * (1.0 - 2.0 * m);
+        let positive = q[i] >= 0.0;
+        let (supplement, of_supplement) = if positive { (PI - angle, other) } else { (angle, bulge) };
+        q[i] = both * q[i] + share * product * of_supplement;
+        theta[i] *= both + share * supplement;
     }
 }
 

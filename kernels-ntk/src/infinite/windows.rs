@@ -154,4 +154,128 @@ impl Taps {
         out.iter_mut().for_each(|v| *v *= scale);
         out
     }
+
+    /// The transpose of [`Taps::apply`]: from derivatives by outputs to derivatives by inputs of a field of this shape.
+    pub(super) fn adjoint(&self, (h, w): (usize, usize), full: bool, bar: &[f64]) -> Vec<f64> {
+        let scale = 1.0 / (self.rows.taps * self.columns.taps) as f64;
+        let (out_h, out_w) = (self.rows.output, self.columns.output);
+        if !full {
+            let mut out = vec![0.0; h * w];
+            for r in 0..out_h {
+                for i in self.rows.inputs(r).iter().flatten() {
+                    for c in 0..out_w {
+                        for j in self.columns.inputs(c).iter().flatten() {
+                            out[i * w + j] += scale * bar[r * out_w + c];
+                        }
+                    }
+                }
+            }
+            return out;
+        }
+        let mut half = vec![0.0; out_h * w * out_h * w];
+        for o2 in 0..out_h {
+            for c2 in 0..out_w {
+                for t in 0..self.columns.taps {
+                    let Some(j2) = self.columns.inputs(c2)[t] else { continue };
+                    for o1 in 0..out_h {
+                        let from = &bar[((o2 * out_w + c2) * out_h + o1) * out_w..][..out_w];
+                        let to = &mut half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        for (c1, from) in from.iter().enumerate() {
+                            if let Some(j1) = self.columns.sources[c1 * self.columns.taps + t] {
+                                to[j1] += scale * from;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let mut out = vec![0.0; h * w * h * w];
+        for o2 in 0..out_h {
+            for o1 in 0..out_h {
+                for t in 0..self.rows.taps {
+                    let (Some(i2), Some(i1)) = (self.rows.inputs(o2)[t], self.rows.inputs(o1)[t]) else {
+                        continue;
+                    };
+                    for j2 in 0..w {
+                        let from = &half[((o2 * w + j2) * out_h + o1) * w..][..w];
+                        let to = &mut out[((i2 * w + j2) * h + i1) * w..][..w];
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A linear map of positions that is the same for both images: for each output its inputs, and their common weight.
+pub(super) struct Pooling {
+    places: usize,
+    pub(super) shape: (usize, usize),
+    map: Vec<(Vec<usize>, f64)>,
+}
+
+impl Pooling {
+    pub(super) fn new(field: &Field, window: &Window, mean: bool, normalize_edges: bool) -> Self {
+        let [rows, columns] = axes(field, window);
+        let all = window.size.iter().product::<usize>() as f64;
+        let mut map = Vec::with_capacity(rows.output * columns.output);
+        for r in 0..rows.output {
+            for c in 0..columns.output {
+                let mut inputs = Vec::new();
+                for i in rows.inputs(r).iter().flatten() {
+                    inputs.extend(columns.inputs(c).iter().flatten().map(|j| i * field.width + j));
+                }
+                let weight = match (mean, normalize_edges && window.padding == Padding::Same) {
+                    (false, _) => 1.0,
+                    (true, true) => 1.0 / inputs.len().max(1) as f64,
+                    (true, false) => 1.0 / all,
+                };
+                map.push((inputs, weight));
+            }
+        }
+        Self { places: field.height * field.width, shape: (rows.output, columns.output), map }
+    }
+
+    /// M m Mᵀ.
+    pub(super) fn apply(&self, m: &[f64]) -> Vec<f64> {
+        let (places, outputs) = (self.places, self.map.len());
+        let mut half = vec![0.0; places * outputs];
+        for c in 0..places {
+            for (o, (inputs, weight)) in self.map.iter().enumerate() {
+                half[c * outputs + o] = weight * inputs.iter().map(|i| m[c * places + i]).sum::<f64>();
+            }
+        }
+        let mut out = vec![0.0; outputs * outputs];
+        for (c, (inputs, weight)) in self.map.iter().enumerate() {
+            for i in inputs {
+                for o in 0..outputs {
+                    out[c * outputs + o] += weight * half[i * outputs + o];
+                }
+            }
+        }
+        out
+    }
+
+    /// Mᵀ bar M.
+    pub(super) fn adjoint(&self, bar: &[f64]) -> Vec<f64> {
+        let (places, outputs) = (self.places, self.map.len());
+        let mut half = vec![0.0; places * outputs];
+        for (c, (inputs, weight)) in self.map.iter().enumerate() {
+            for i in inputs {
+                for o in 0..outputs {
+                    half[i * outputs + o] += weight * bar[c * outputs + o];
+                }
+            }
+        }
+        let mut out = vec![0.0; places * places];
+        for c in 0..places {
+            for (o, (inputs, weight)) in self.map.iter().enumerate() {
+                for i in inputs {
+                    out[c * places + i] += weight * half[c * outputs + o];
+                }
+            }
+        }
+        out
+    }
 }
