@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// For rectified layers.
-    pub(super) fn deviations(&self) -> Deviations<&[f64]> {
+    pub(super) fn deviations(&self) -> Deviations<'_> {
         Deviations { variance: &self.before, root: &self.roots.0, inverse: &self.inverses }
     }
 }

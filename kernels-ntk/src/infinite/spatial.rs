@@ -8,7 +8,7 @@ use kernels_core::{Block, Kernel, Points, Real, Tile, Workspace};
 use nalgebra::DMatrixView;
 
 use super::{
-    angles::{self, Deviations, Tangent},
+    angles::{self, Tangent},
     cache::SeriesCache,
     images::{Image, Images},
     kernel::NetworkKernel,
@@ -238,15 +238,7 @@ impl Field {
             self.equal_places(phi, left, right);
         } else if let Activation::AbRelu { a, b } = phi {
             let (rows, columns) = (left.deviations(), right.deviations());
-            let (q, t) = (self.q.chunks_exact_mut(places), self.tangent.chunks_exact_mut(places));
-            for (j, (q, t)) in q.zip(t).enumerate() {
-                let column = Deviations {
-                    variance: columns.variance[j],
-                    root: columns.root[j],
-                    inverse: columns.inverse[j],
-                };
-                angles::rectify((*a, *b), rows, column, q, t);
-            }
+            angles::rectify((*a, *b), rows, columns, &mut self.q, &mut self.tangent);
         } else {
             let (q, tangent) = (std::mem::take(&mut self.q), std::mem::take(&mut self.tangent));
             let mut strip = Strip::of(places, q, tangent);
