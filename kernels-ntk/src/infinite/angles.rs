@@ -121,7 +121,7 @@ const MOST: usize = 16;
 
 /// The first numbers of a slice, 0 beyond its end.
 #[inline(always)]
-fn load<V: Vector<Scalar = f64>>(from: &[f64]) -> V {
+pub(super) fn load<V: Vector<Scalar = f64>>(from: &[f64]) -> V {
     if from.len() >= V::LANES {
         return V::load(from);
     }
@@ -132,7 +132,7 @@ fn load<V: Vector<Scalar = f64>>(from: &[f64]) -> V {
 
 /// To the front of a slice, what it has room for.
 #[inline(always)]
-fn store<V: Vector<Scalar = f64>>(v: V, to: &mut [f64]) {
+pub(super) fn store<V: Vector<Scalar = f64>>(v: V, to: &mut [f64]) {
     if to.len() >= V::LANES {
         return v.store(to);
     }

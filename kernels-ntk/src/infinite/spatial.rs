@@ -71,17 +71,21 @@ impl Field {
         let places = x.height * x.width;
         let c = x.channels.max(1);
         let inverse = 1.0 / c as f64;
-        let dot = |p: usize, r: usize| {
-            let (x, y) = (&x.values[p * c..(p + 1) * c], &y.values[r * c..(r + 1) * c]);
-            x.iter().zip(y).fold(0.0_f64, |s, (a, b)| s + a.to_f64() * b.to_f64()) * inverse
+        let mut q = vec![0.0; if full { places * places } else { places }];
+        // Values of a channel side by side.
+        let of = |values: &[T], k: usize| -> Vec<f64> {
+            values.iter().skip(k).step_by(c).map(|v| v.to_f64() * inverse).collect()
         };
-        let q: Vec<f64> = if x.channels == 0 {
-            vec![0.0; if full { places * places } else { places }]
-        } else if full {
-            (0..places * places).map(|e| dot(e % places, e / places)).collect()
-        } else {
-            (0..places).map(|p| dot(p, p)).collect()
-        };
+        for k in 0..x.channels {
+            let (left, right) = (of(x.values, k), y.values.iter().skip(k).step_by(c).map(|v| v.to_f64()));
+            if full {
+                for (column, b) in q.chunks_exact_mut(places.max(1)).zip(right) {
+                    column.iter_mut().zip(&left).for_each(|(q, a)| *q += a * b);
+                }
+            } else {
+                q.iter_mut().zip(left.iter().zip(right)).for_each(|(q, (a, b))| *q += a * b);
+            }
+        }
         Self { height: x.height, width: x.width, full, channels: c, tangent: vec![0.0; q.len()], q }
     }
 
@@ -215,8 +219,11 @@ impl Field {
 
     /// Mean over taps that shift both positions alike, one axis after the other.
     fn shifted(&mut self, taps: &Taps) {
-        let (q, tangent) = (taps.apply(self, &self.q), taps.apply(self, &self.tangent));
-        (self.q, self.tangent) = (q, tangent);
+        let q = taps.apply(self, &self.q);
+        // Before the first weights there is no tangent kernel.
+        let empty = self.tangent.iter().all(|t| t.abs() <= 0.0);
+        self.tangent = if empty { vec![0.0; q.len()] } else { taps.apply(self, &self.tangent) };
+        self.q = q;
         (self.height, self.width) = (taps.rows.output, taps.columns.output);
     }
 
@@ -330,7 +337,14 @@ impl Field {
     }
 
     fn global(&mut self, scale: f64) {
-        let sum = |v: &[f64]| v.iter().sum::<f64>() * scale;
+        let sum = |v: &[f64]| {
+            let (groups, rest) = v.as_chunks::<8>();
+            let mut parts = [0.0; 8];
+            for group in groups {
+                parts.iter_mut().zip(group).for_each(|(p, v)| *p += v);
+            }
+            (parts.iter().sum::<f64>() + rest.iter().sum::<f64>()) * scale
+        };
         (self.q, self.tangent) = (vec![sum(&self.q)], vec![sum(&self.tangent)]);
         (self.height, self.width, self.full) = (1, 1, true);
     }

@@ -1,6 +1,11 @@
 //! Filters and strides: which inputs an output sees.
 
-use super::spatial::Field;
+use kernels_core::{Simd, Vector, Work};
+
+use super::{
+    angles::{load, store},
+    spatial::Field,
+};
 use crate::net::{Padding, Window};
 
 /// Which inputs an output along one axis sees.
@@ -62,8 +67,98 @@ impl Axis {
         Self { input, output, sources, taps: size }
     }
 
+    /// For filters that move by one place: inputs and what is beyond the border in a row, so that output o sees places o, o + 1, …
+    /// through its taps.
+    fn line(&self) -> Option<Line> {
+        let mut places: Vec<Option<Option<usize>>> = vec![None; (self.output + self.taps).saturating_sub(1)];
+        for o in 0..self.output {
+            for (t, source) in self.inputs(o).iter().enumerate() {
+                match places[o + t] {
+                    Some(known) if known != *source => return None,
+                    _ => places[o + t] = Some(*source),
+                }
+            }
+        }
+        // Where the input itself stands.
+        let inside = |start: usize| (0..self.input).all(|j| places.get(start + j) == Some(&Some(Some(j))));
+        let start = (0..places.len()).find(|&start| inside(start))?;
+        let edges = places
+            .iter()
+            .enumerate()
+            .filter(|(x, _)| *x < start || *x >= start + self.input)
+            .filter_map(|(x, source)| source.flatten().map(|j| (x, j)))
+            .collect();
+        Some(Line { length: places.len(), start, edges })
+    }
+
     pub(super) fn inputs(&self, o: usize) -> &[Option<usize>] {
         &self.sources[o * self.taps..(o + 1) * self.taps]
+    }
+}
+
+/// A row of inputs with its borders: its length, where the inputs begin, and which inputs stand beyond them (the rest is 0).
+#[derive(Debug)]
+struct Line {
+    length: usize,
+    start: usize,
+    edges: Vec<(usize, usize)>,
+}
+
+/// [`Taps::apply`] where filters move by one place along rows.
+struct Moved<'a> {
+    taps: &'a Taps,
+    line: Line,
+    shape: (usize, usize),
+    m: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl Work<f64> for Moved<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        let Self { taps, line, shape: (h, w), m, out } = self;
+        let (out_h, out_w) = (taps.rows.output, taps.columns.output);
+        let scale = V::splat(1.0 / (taps.rows.taps * taps.columns.taps) as f64);
+        // Rows of the second image by rows of the first, summed over the taps of the height; room for whole vectors at the end.
+        let mut plane = vec![0.0; line.length * w + 16];
+        for o2 in 0..out_h {
+            for o1 in 0..out_h {
+                for j2 in 0..w {
+                    let row = &mut plane[j2 * line.length..][..line.length];
+                    let mut i = 0;
+                    while i < w {
+                        let mut sum = V::splat(0.0);
+                        for (a, b) in taps.rows.inputs(o2).iter().zip(taps.rows.inputs(o1)) {
+                            if let (Some(i2), Some(i1)) = (a, b) {
+                                sum = sum + load::<V>(&m[((i2 * w + j2) * h + i1) * w + i..]);
+                            }
+                        }
+                        let end = (i + V::LANES).min(w);
+                        store(sum, &mut row[line.start + i..line.start + end]);
+                        i = end;
+                    }
+                    for &(x, j) in &line.edges {
+                        row[x] = row[line.start + j];
+                    }
+                }
+                for c2 in 0..out_w {
+                    let to = &mut out[((o2 * out_w + c2) * out_h + o1) * out_w..][..out_w];
+                    let mut i = 0;
+                    while i < out_w {
+                        let mut sum = V::splat(0.0);
+                        for (t, source) in taps.columns.inputs(c2).iter().enumerate() {
+                            if let Some(j2) = source {
+                                sum = sum + load::<V>(&plane[j2 * line.length + t + i..]);
+                            }
+                        }
+                        let end = (i + V::LANES).min(out_w);
+                        store(sum * scale, &mut to[i..end]);
+                        i = end;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -116,6 +211,11 @@ impl Taps {
             return out;
         }
         let h = field.height;
+        if let Some(line) = self.columns.line() {
+            let mut out = vec![0.0; out_h * out_w * out_h * out_w];
+            f64::dispatch(Moved { taps: self, line, shape: (h, w), m, out: &mut out });
+            return out;
+        }
         // Along rows: (i, i′) moves, (j, j′) stays. Index ((i′ w + j′) h + i) w + j.
         let mut half = vec![0.0; out_h * w * out_h * w];
         for o2 in 0..out_h {
