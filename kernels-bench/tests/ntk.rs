@@ -37,8 +37,7 @@ fn refused(folder: &Path, arguments: &[&str]) -> String {
 
 fn write(path: PathBuf, shape: &[usize], values: &[f64]) {
     let shape: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header =
-        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", shape.join(" "));
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", shape.join(" "));
     let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
     header.push_str(&" ".repeat(length - 1 - header.len()));
     header.push('\n');
@@ -62,7 +61,8 @@ fn values(n: usize) -> Vec<f64> {
     (0..n).map(|i| ((i * 7919 + 13) % 101) as f64 / 50.0 - 1.0).collect()
 }
 
-const CNN: &str = "conv(filter=[3, 3], padding=SAME, w_std=1.4, b_std=0.1) > relu > global_avg_pool > dense()";
+const CNN: &str =
+    "conv(filter=[3, 3], padding=SAME, w_std=1.4, b_std=0.1) > relu > global_avg_pool > dense()";
 
 #[test]
 fn networks_from_files() {
@@ -78,7 +78,8 @@ fn networks_from_files() {
     let xs = Rows::from_row_major(values(15), 5, 3).unwrap();
     assert_eq!(read(at.join("k.npy"), 5), gram(&NetworkKernel::ntk(net), &xs).unwrap());
     fs::write(at.join("wrong.json"), r#"[{"t": "dens"}]"#).unwrap();
-    let said = refused(at, &["gram", "--kernel", "ntk(net=\"wrong.json\")", "--x", "x.npy", "--out", "k.npy"]);
+    let said =
+        refused(at, &["gram", "--kernel", "ntk(net=\"wrong.json\")", "--x", "x.npy", "--out", "k.npy"]);
     assert!(said.contains("wrong.json") && said.contains("dens"), "{said}");
     let said = refused(at, &["gram", "--kernel", "ntk(net=\"none.json\")", "--x", "x.npy", "--out", "k.npy"]);
     assert!(said.contains("none.json"), "{said}");
@@ -106,7 +107,8 @@ fn images_into_gram_and_fit() {
     let classes: String = (0..n).map(|i| if i % 2 == 0 { "light\n" } else { "dark\n" }).collect();
     fs::write(at.join("y.csv"), format!("kind\n{classes}")).unwrap();
     let on_rows = format!("images(of={kernel}, height=4, width=4)");
-    let fit = ["fit", "x.npy", "--targets", "y.csv", "--kernel", &on_rows, "--no-standardise", "--out", "m.json"];
+    let fit =
+        ["fit", "x.npy", "--targets", "y.csv", "--kernel", &on_rows, "--no-standardise", "--out", "m.json"];
     let fitted = json(at, &fit);
     assert_eq!((&fitted["task"], &fitted["features"]), (&"classification".into(), &32.into()));
     let predicted = kernels(at, &["predict", "m.json", "x.npy"]);
@@ -114,8 +116,21 @@ fn images_into_gram_and_fit() {
     let right = predicted.lines().skip(1).zip(classes.lines()).filter(|(p, c)| p == c).count();
     assert_eq!(right, n, "{predicted}");
     // Hyper-parameters move.
-    let tuned =
-        json(at, &["tune", "x.npy", "--targets", "y.csv", "--kernel", &on_rows, "--iterations", "3", "--restarts", "0"]);
+    let tuned = json(
+        at,
+        &[
+            "tune",
+            "x.npy",
+            "--targets",
+            "y.csv",
+            "--kernel",
+            &on_rows,
+            "--iterations",
+            "3",
+            "--restarts",
+            "0",
+        ],
+    );
     assert!(tuned["kernel"].as_str().unwrap().starts_with("images(of=ntk("), "{tuned}");
     let short = refused(at, &["fit", "x.npy", "--targets", "m.csv", "--kernel", &on_rows]);
     assert!(short.contains("m.csv"), "{short}");
@@ -163,14 +178,39 @@ fn kernels_of_jacobians() {
     for (kind, expected) in within {
         json(
             at,
-            &["ntk", "empirical", "--jacobian", "j.npy", "--labels", "y.npy", "--kind", kind, "--out", "k.npy"],
+            &[
+                "ntk",
+                "empirical",
+                "--jacobian",
+                "j.npy",
+                "--labels",
+                "y.npy",
+                "--kind",
+                kind,
+                "--out",
+                "k.npy",
+            ],
         );
         assert_eq!(read(at.join("k.npy"), expected.nrows()), expected, "{kind}");
     }
     json(
         at,
-        &["ntk", "empirical", "--jacobian", "j.npy", "--other", "z.npy", "--labels", "y.npy", "--other-labels", "yz.npy",
-          "--kind", "lpntk", "--out", "k.npy"],
+        &[
+            "ntk",
+            "empirical",
+            "--jacobian",
+            "j.npy",
+            "--other",
+            "z.npy",
+            "--labels",
+            "y.npy",
+            "--other-labels",
+            "yz.npy",
+            "--kind",
+            "lpntk",
+            "--out",
+            "k.npy",
+        ],
     );
     assert_eq!(read(at.join("k.npy"), n), cross.label_pseudo(&y, &yz).unwrap());
     json(at, &["ntk", "empirical", "--jacobian", "j.npy", "--project", "3", "--seed", "5", "--out", "k.npy"]);
@@ -215,14 +255,28 @@ fn predictions() {
     let rows = |v: &[f64], n| Rows::from_row_major(v.to_vec(), n, 2).unwrap();
     let (x, t) = (rows(&values(12), 6), rows(&values(20)[14..], 3));
     let y = DMatrix::from_column_slice(6, 1, &values(6));
-    let of = |k: &NetworkKernel| {
-        (gram(k, &x).unwrap(), cross_gram(k, &t, &x).unwrap(), gram(k, &t).unwrap())
-    };
+    let of = |k: &NetworkKernel| (gram(k, &x).unwrap(), cross_gram(k, &t, &x).unwrap(), gram(k, &t).unwrap());
     let (q, qc, qt) = of(&NetworkKernel::nngp(net.clone()));
     let (theta, cross, _) = of(&NetworkKernel::ntk(net));
     let call = |more: &[&str]| {
-        let all = ["ntk", "predict", "--net", text, "--x", "x.npy", "--y", "y.npy", "--test", "t.npy", "--out", "m.npy",
-            "--deviations", "s.npy", "--ridge", "0.001"];
+        let all = [
+            "ntk",
+            "predict",
+            "--net",
+            text,
+            "--x",
+            "x.npy",
+            "--y",
+            "y.npy",
+            "--test",
+            "t.npy",
+            "--out",
+            "m.npy",
+            "--deviations",
+            "s.npy",
+            "--ridge",
+            "0.001",
+        ];
         json(at, &[&all, more].concat());
         (read(at.join("m.npy"), 3), read(at.join("s.npy"), 3))
     };
@@ -245,7 +299,84 @@ fn predictions() {
     assert!((m - mean).amax() < 1e-12 && (s[1] * s[1] - covariance[(1, 1)]).abs() < 1e-12);
     let said = refused(
         at,
-        &["ntk", "predict", "--net", "dens()", "--x", "x.npy", "--y", "y.npy", "--test", "t.npy", "--out", "m.npy"],
+        &[
+            "ntk", "predict", "--net", "dens()", "--x", "x.npy", "--y", "y.npy", "--test", "t.npy", "--out",
+            "m.npy",
+        ],
     );
     assert!(said.contains("dens"), "{said}");
+}
+
+#[test]
+fn descent_on_other_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write(at.join("x.npy"), &[4, 2], &values(8));
+    write(at.join("y.npy"), &[4, 2], &[1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]);
+    let text = "dense(w_std=1.5, b_std=0.3) > relu > dense()";
+    let call = |more: &[&str]| {
+        let all = [
+            "ntk", "predict", "--net", text, "--x", "x.npy", "--y", "y.npy", "--test", "x.npy", "--out",
+            "m.npy",
+        ];
+        json(at, &[&all, more].concat());
+        read(at.join("m.npy"), 4)
+    };
+    // Momentum 0 at a small rate follows the flow on squares; cross-entropy sorts the classes of the training points.
+    let f = call(&["--loss", "cross-entropy", "--time", "200"]);
+    for (i, class) in [0, 1, 1, 0].into_iter().enumerate() {
+        assert!(f[(i, class)] > f[(i, 1 - class)], "{f}");
+    }
+    let late = call(&["--momentum", "0.9", "--time", "3000"]);
+    let y = read(at.join("y.npy"), 4);
+    assert!((late - y).amax() < 0.1);
+    let all = [
+        "ntk", "predict", "--net", text, "--x", "x.npy", "--y", "y.npy", "--test", "x.npy", "--out", "m.npy",
+    ];
+    let said = refused(at, &[&all[..], &["--loss", "cross-entropy"]].concat());
+    assert!(said.contains("--time"), "{said}");
+}
+
+#[test]
+fn a_ladder_of_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // Stripes across or along, of random strength: brightness tells nothing.
+    let image = |i: usize| -> Vec<f64> {
+        let noise = values(1000);
+        (0..64)
+            .map(|p| {
+                let phase = if i % 2 == 0 { p / 8 } else { p % 8 } / 2 % 2;
+                (phase as f64 - 0.5) * (1.0 + 0.3 * noise[i]) + 0.3 * noise[(i * 64 + p * 7) % 1000]
+            })
+            .collect()
+    };
+    let set = |from: usize, n: usize| (from..from + n).flat_map(image).collect::<Vec<f64>>();
+    let labels = |from: usize, n: usize| (from..from + n).map(|i| (i % 2) as f64).collect::<Vec<f64>>();
+    write(at.join("x.npy"), &[40, 8, 8, 1], &set(0, 40));
+    write(at.join("y.npy"), &[40], &labels(0, 40));
+    write(at.join("t.npy"), &[20, 8, 8, 1], &set(100, 20));
+    write(at.join("ty.npy"), &[20], &labels(100, 20));
+    let call = [
+        "ntk",
+        "ladder",
+        "--images",
+        "x.npy",
+        "--labels",
+        "y.npy",
+        "--test-images",
+        "t.npy",
+        "--test-labels",
+        "ty.npy",
+    ];
+    let told = json(at, &[&call[..], &["--sizes", "8,32", "--tests", "20", "--downsample", "2"]].concat());
+    let rungs = told["rungs"].as_array().unwrap();
+    assert_eq!((rungs.len(), &rungs[1]["size"]), (2, &32.into()));
+    assert!(rungs[1]["accuracy"].as_f64().unwrap() > 0.9, "{told}");
+    let plan = json(at, &[&call[..], &["--sizes", "32", "--tests", "20", "--plan"]].concat());
+    assert_eq!(plan["pairs"], 32 * 33 / 2 + 32 * 20);
+    let said = refused(at, &[&call[..], &["--sizes", "100"]].concat());
+    assert!(said.contains("not 21 images of class 0"), "{said}");
+    let said = refused(at, &[&call[..], &["--downsample", "3"]].concat());
+    assert!(said.contains("--sizes") || said.contains("--downsample"), "{said}");
 }

@@ -92,7 +92,11 @@ pub fn with_images<T: Real>(names: Vocabulary<Rows<T>>) -> Vocabulary<Rows<T>> {
         let mut side = |name| {
             let value = given.number(name, 1.0)?;
             let whole = value >= 1.0 && value <= 1e6 && value.fract().abs() < f64::MIN_POSITIVE;
-            if whole { Ok(value as usize) } else { Err(given.error(format!("`{name}` must be a whole number from 1"))) }
+            if whole {
+                Ok(value as usize)
+            } else {
+                Err(given.error(format!("`{name}` must be a whole number from 1")))
+            }
         };
         let (height, width) = (side("height")?, side("width")?);
         Ok(DynKernel::new(OnImages::new(kernel, height, width)?))

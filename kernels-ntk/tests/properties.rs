@@ -7,6 +7,9 @@
     clippy::type_complexity
 )]
 
+#[path = "property_cases/learning.rs"]
+mod learning;
+
 use kernels_core::{Kernel, Points, Rows, check_kernel, cross_gram, gram, testing};
 use kernels_ntk::{
     Activation, Cnn, Images, JacobianSource, Mlp, Net, NetFeatures, NetworkKernel, Parameterization, Phase,

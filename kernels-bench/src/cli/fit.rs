@@ -74,10 +74,15 @@ impl Data {
             if shape != (table.rows, 1) {
                 return Err(Error::content(
                     path,
-                    format!("holds {shape:?} rows and columns; one column of {} targets is expected", table.rows),
+                    format!(
+                        "holds {shape:?} rows and columns; one column of {} targets is expected",
+                        table.rows
+                    ),
                 ));
             }
-            table.columns.extend(targets.columns.into_iter().map(|c| Column { name: TARGET.to_owned(), ..c }));
+            table
+                .columns
+                .extend(targets.columns.into_iter().map(|c| Column { name: TARGET.to_owned(), ..c }));
         }
         Ok(table)
     }

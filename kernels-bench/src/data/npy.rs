@@ -112,7 +112,8 @@ pub(super) fn read_table(path: &Path) -> Result<Table, Error> {
         [n, dim] => (n, dim),
         [n, height, width, channels] => (n, height * width * channels),
         _ => {
-            let message = format!("holds an array of shape {shape:?}; a matrix (n, d) or images are expected");
+            let message =
+                format!("holds an array of shape {shape:?}; a matrix (n, d) or images are expected");
             return Err(Error::content(path, message));
         }
     };

@@ -92,9 +92,8 @@ pub(crate) fn read_images<T: Real>(path: &Path) -> Result<Images<T>, Error> {
         [n, height, width, channels] => (n, height, width, channels),
         [n, height, width] => (n, height, width, 1),
         _ => {
-            let message = format!(
-                "holds an array of shape {shape:?}; images are (n, height, width, channels)"
-            );
+            let message =
+                format!("holds an array of shape {shape:?}; images are (n, height, width, channels)");
             return Err(Error::content(path, message));
         }
     };

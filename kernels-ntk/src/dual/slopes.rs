@@ -63,9 +63,7 @@ pub(crate) fn pair(
         let rest = |f: f64, degree: f64, by: f64, q: f64| {
             if q > 0.0 { (degree * f - c.q12 * by) / (2.0 * q) } else { 0.0 }
         };
-        let all = |f: f64, degree: f64, by: f64| {
-            [rest(f, degree, by, c.q11), by, rest(f, degree, by, c.q22)]
-        };
+        let all = |f: f64, degree: f64, by: f64| [rest(f, degree, by, c.q11), by, rest(f, degree, by, c.q22)];
         Slopes {
             value: d.value,
             derivative: d.derivative,
@@ -299,8 +297,8 @@ fn smooth(phi: &Activation, c: &Covariance) -> Option<Slopes> {
             let delta = square.sqrt();
             let angle = q12.atan2(delta);
             let one = q12 * 0.0 + 1.0;
-            let value = ((q12 * q12 + q11 * q22 * square) / (p * delta) + q12 * angle) * (0.5 / PI)
-                + q12 * 0.25;
+            let value =
+                ((q12 * q12 + q11 * q22 * square) / (p * delta) + q12 * angle) * (0.5 / PI) + q12 * 0.25;
             let bracket = one / square + (one - q11 * q22) / p + one;
             (value, angle * (0.5 / PI) + q12 * (0.5 / PI) / delta * bracket + 0.25)
         }

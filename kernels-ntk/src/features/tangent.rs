@@ -94,13 +94,23 @@ impl TangentFeatures {
                     steps.push(Step::Apply { phi: phi.clone(), weights, signs, sketch });
                     (q, theta) = (width, sketch);
                 }
-                Layer::Dense(_) => return Err(fail("tangent features are those of the NTK parameterization")),
-                _ => return Err(fail("tangent features need dense layers and activations, and a dense layer at the end")),
+                Layer::Dense(_) => {
+                    return Err(fail("tangent features are those of the NTK parameterization"));
+                }
+                _ => {
+                    return Err(fail(
+                        "tangent features need dense layers and activations, and a dense layer at the end",
+                    ));
+                }
             }
         }
         if !matches!(layers.last(), Some(Layer::Dense(_))) {
             let layer = layers.last().map_or("network", Layer::name);
-            return Err(Error::Network { position: layers.len(), layer, problem: "must end in a dense layer" });
+            return Err(Error::Network {
+                position: layers.len(),
+                layer,
+                problem: "must end in a dense layer",
+            });
         }
         Ok(Self { steps, inputs: dim, outputs: theta })
     }

@@ -74,13 +74,7 @@ impl Pairs<'_> {
 pub(super) enum Step<'a> {
     /// q ← scale q + bias; tangent ← own q' · `fresh` + scale · tangent, or with `old` the previous q.
     /// `roots` are standard deviations before and after, of rows and of the column.
-    Affine {
-        scale: f64,
-        bias: f64,
-        tangent: Tangent,
-        roots: (&'a [f64], &'a [f64]),
-        column: (f64, f64),
-    },
+    Affine { scale: f64, bias: f64, tangent: Tangent, roots: (&'a [f64], &'a [f64]), column: (f64, f64) },
     /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before, with their inverses, 0 for 0.
     Rectified { a: f64, b: f64, roots: &'a [f64], inverses: &'a [f64], column: f64 },
     /// a erf(bz) without its offset.
@@ -192,8 +186,7 @@ fn go<V: Vector<Scalar = f64>>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 // Where this is too large for a number the bias is nothing beside the variances, as 0 says.
                 let inverse = 1.0 / (first * second).max(f64::MIN_POSITIVE);
                 let bracket = slope * slope * (inverse * second) * bias;
-                let cobracket =
-                    bias + (root_a * root_a + root_b * root_b + bias) * (inverse * first) * bias;
+                let cobracket = bias + (root_a * root_a + root_b * root_b + bias) * (inverse * first) * bias;
                 gap[i] = scale * gap[i] + bracket;
                 cogap[i] = scale * cogap[i] + cobracket;
                 let new = settle(scale * q[i] + bias, gap[i], cogap[i], whole);
@@ -299,12 +292,7 @@ struct ErfAt {
 }
 
 #[inline(always)]
-fn erf<V: Vector<Scalar = f64>>(
-    (a, b): (f64, f64),
-    rows: &ErfRows,
-    column: ErfAt,
-    pairs: &mut Pairs<'_>,
-) {
+fn erf<V: Vector<Scalar = f64>>((a, b): (f64, f64), rows: &ErfRows, column: ErfAt, pairs: &mut Pairs<'_>) {
     let n = pairs.len();
     let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
     let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);

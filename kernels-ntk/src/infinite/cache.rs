@@ -22,9 +22,8 @@ pub(super) struct SeriesCache(Arc<Mutex<Vec<(Activation, Known)>>>);
 
 impl SeriesCache {
     pub(super) fn series(&self, phi: &Activation, variances: &[f64]) -> Vec<Arc<HermiteSeries>> {
-        let mut out: Vec<Option<Arc<HermiteSeries>>> = self.with(phi, |known| {
-            variances.iter().map(|q| known.get(&q.to_bits()).cloned()).collect()
-        });
+        let mut out: Vec<Option<Arc<HermiteSeries>>> =
+            self.with(phi, |known| variances.iter().map(|q| known.get(&q.to_bits()).cloned()).collect());
         // Made outside of the lock; equal variances of one call once.
         let mut made = Known::new();
         for (slot, q) in out.iter_mut().zip(variances) {

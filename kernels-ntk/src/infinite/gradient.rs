@@ -159,10 +159,11 @@ impl<'s> Walk<'s> {
         match layer {
             Layer::Dense(w) => self.affine(layer, w, sheet),
             Layer::Conv(w, window) | Layer::ConvLocal(w, window) | Layer::ConvTranspose(w, window) => {
-                let taps =
-                    Taps::new(&sheet.field, window, matches!(layer, Layer::ConvTranspose(..)));
-                let (q, t) =
-                    (taps.apply(&sheet.field, &sheet.field.q), taps.apply(&sheet.field, &sheet.field.tangent));
+                let taps = Taps::new(&sheet.field, window, matches!(layer, Layer::ConvTranspose(..)));
+                let (q, t) = (
+                    taps.apply(&sheet.field, &sheet.field.q),
+                    taps.apply(&sheet.field, &sheet.field.tangent),
+                );
                 sheet.moved(q.clone(), t.clone(), (taps.rows.output, taps.columns.output));
                 step.mapped = Some((taps, q, t));
                 self.affine(layer, w, sheet);
@@ -300,11 +301,7 @@ impl<'s> Walk<'s> {
         let series = needs_series(phi);
         if own {
             let variances: Vec<f64> = sheet.diagonal().map(|e| sheet.field.q[e].max(0.0)).collect();
-            let series = if series {
-                self.cache.series(phi, &variances)
-            } else {
-                Vec::new()
-            };
+            let series = if series { self.cache.series(phi, &variances) } else { Vec::new() };
             self.slots.push(Slot { variances, series, attention: Vec::new() });
         }
         let (left, right, from) = self.sides_of();
@@ -312,16 +309,10 @@ impl<'s> Walk<'s> {
             let (i, j) = sheet.places(e);
             if own && i == j {
                 let [value, derivative, by, of] = slopes::own(phi, left.variances[i]);
-                return Slopes {
-                    value,
-                    derivative,
-                    of_value: [0.0, by, 0.0],
-                    of_derivative: [0.0, of, 0.0],
-                };
+                return Slopes { value, derivative, of_value: [0.0, by, 0.0], of_derivative: [0.0, of, 0.0] };
             }
             let c = Covariance::new(left.variances[i], q, right.variances[from + j]);
-            let both =
-                if series { Some((&*left.series[i], &*right.series[from + j])) } else { None };
+            let both = if series { Some((&*left.series[i], &*right.series[from + j])) } else { None };
             slopes::pair(phi, &c, both, PAIR_TOLERANCE)
         };
         let all: Vec<Slopes> = sheet.field.q.iter().enumerate().map(|(e, q)| of(e, *q)).collect();
@@ -336,7 +327,9 @@ impl<'s> Walk<'s> {
 
 fn pooling(layer: &Layer, field: &Field) -> Option<Pooling> {
     match layer {
-        Layer::AvgPool { window, normalize_edges } => Some(Pooling::new(field, window, true, *normalize_edges)),
+        Layer::AvgPool { window, normalize_edges } => {
+            Some(Pooling::new(field, window, true, *normalize_edges))
+        }
         Layer::SumPool(window) => Some(Pooling::new(field, window, false, false)),
         _ => None,
     }
@@ -603,7 +596,8 @@ impl Step<'_> {
         let weights = &self.attention.0;
         for r in 0..places {
             let range = r * places..(r + 1) * places;
-            let by: Vec<f64> = range.clone().map(|e| seeds[self.slot][e] + by_left[e] + by_right[e]).collect();
+            let by: Vec<f64> =
+                range.clone().map(|e| seeds[self.slot][e] + by_left[e] + by_right[e]).collect();
             let row = &weights[range];
             let mean: f64 = row.iter().zip(&by).map(|(g, b)| g * b).sum();
             for c in 0..places {

@@ -336,7 +336,9 @@ impl Strip {
         match layer {
             Layer::Dense(w) => self.affine(w.w2(), w.b2(), tangent(w, record.width), record, at),
             Layer::Scale(c) => self.affine(c * c, 0.0, Tangent::None, record, at),
-            Layer::Activation(phi) => self.activation(phi, Between { rows: record, columns: record, from: at.column }),
+            Layer::Activation(phi) => {
+                self.activation(phi, Between { rows: record, columns: record, from: at.column })
+            }
             Layer::LayerNorm { eps, .. } => self.layer_norm(*eps, record, at),
             // Different occurrences are dropped independently: only variances change, also beside an equal point.
             Layer::Dropout { .. } => {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use kernels_core::{
-    Block, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile, Value,
-    Workspace, kernel_ops,
+    Block, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Real, Rows, Tile,
+    Value, Workspace, kernel_ops,
 };
 use nalgebra::DMatrixView;
 

@@ -134,7 +134,8 @@ impl NetworkKernel {
         let mut products = DMatrix::<T>::zeros(rows, cols);
         Kernel::<Rows<T>>::block(&linear, at, products.as_view_mut(), ws);
         let points = at.rows().map(|i| at.xs().point(i)).chain(at.cols().map(|j| at.ys().point(j)));
-        let mut own = Sheet::of_points(rows + cols, rows + cols, false, points.map(input_variance).collect(), dim);
+        let mut own =
+            Sheet::of_points(rows + cols, rows + cols, false, points.map(input_variance).collect(), dim);
         let mut walk = Walk::new(Sides::Own, self.cache());
         let tape = walk.forward(layers, &mut own);
         let slots = walk.slots;
@@ -156,11 +157,11 @@ impl NetworkKernel {
                 }
             }
             let from = rows + start;
-            let pairs = Walk::new(Sides::Pair(&slots, &slots, from), self.cache()).forward(layers, &mut sheet);
+            let pairs =
+                Walk::new(Sides::Pair(&slots, &slots, from), self.cache()).forward(layers, &mut sheet);
             let (bar, bar_t) = self.bars(bar);
             // Rows and columns write to seeds of their own, which are added below.
-            let mut bars =
-                Bars { weights: &mut squares, left: &mut by_slots, right: &mut unused, from };
+            let mut bars = Bars { weights: &mut squares, left: &mut by_slots, right: &mut unused, from };
             pairs.backward(bar, bar_t, None, &mut bars);
         }
         for (sum, part) in by_slots.iter_mut().zip(&unused) {

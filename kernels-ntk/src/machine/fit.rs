@@ -101,10 +101,8 @@ struct Factors {
 
 impl Factors {
     fn new(grams: &[DMatrix<f64>]) -> Result<Self, Error> {
-        let bases = grams
-            .iter()
-            .map(|g| Ok(lower(&Cholesky::new(g.clone())?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let bases =
+            grams.iter().map(|g| Ok(lower(&Cholesky::new(g.clone())?))).collect::<Result<Vec<_>, Error>>()?;
         Ok(Self { n: grams.first().map_or(0, DMatrix::nrows), bases })
     }
 
@@ -356,7 +354,8 @@ impl DeepKernelMachine {
         let a = &solved / noise;
         let aa = product(&a, &a.transpose())?;
         let residual = targets - product(&kernel.cross, &a)?;
-        let inducing = -&aa * 0.5 - (&b - &k) * (0.5 * outputs)
+        let inducing = -&aa * 0.5
+            - (&b - &k) * (0.5 * outputs)
             - projection.tr_mul(&projection) * (0.5 * outputs / noise);
         let cross = product(&residual, &a.transpose())? / noise
             - product(&kernel.cross, &b)? * (outputs / noise)
@@ -401,8 +400,7 @@ impl SparseGram {
         let mut cross = DMatrix::zeros(gram.cross.nrows(), gram.cross.ncols());
         for i in 0..cross.ncols() {
             for t in 0..cross.nrows() {
-                let [a, b, c] =
-                    kernel.slopes(gram.diagonal[t], gram.cross[(t, i)], gram.inducing[(i, i)]);
+                let [a, b, c] = kernel.slopes(gram.diagonal[t], gram.cross[(t, i)], gram.inducing[(i, i)]);
                 let bar = self.cross[(t, i)];
                 diagonal[t] += bar * a;
                 cross[(t, i)] = bar * b;
@@ -434,16 +432,9 @@ impl SparseMachine {
     ///
     /// # Errors
     /// [`Error::Shape`].
-    pub fn predict(
-        &self,
-        cross: &DMatrix<f64>,
-        diagonal: &[f64],
-    ) -> Result<(DMatrix<f64>, Vec<f64>), Error> {
-        let inputs = SparseGram {
-            inducing: self.inputs.clone(),
-            cross: cross.clone(),
-            diagonal: diagonal.to_vec(),
-        };
+    pub fn predict(&self, cross: &DMatrix<f64>, diagonal: &[f64]) -> Result<(DMatrix<f64>, Vec<f64>), Error> {
+        let inputs =
+            SparseGram { inducing: self.inputs.clone(), cross: cross.clone(), diagonal: diagonal.to_vec() };
         inputs.check()?;
         let last = through(self.kernel, &inputs, &self.grams, self.jitter)?;
         let (mean, mut variance) = last.outputs(&self.mean, &self.covariance)?;

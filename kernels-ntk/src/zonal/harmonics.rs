@@ -54,11 +54,8 @@ pub(super) fn legendre(dim: usize, degree: usize, t: f64) -> f64 {
     let (mut before, mut now) = (0.0, 1.0);
     for n in 0..degree {
         let n = n as f64;
-        let next = if n + d - 2.0 > 0.0 {
-            ((2.0 * n + d - 2.0) * t * now - n * before) / (n + d - 2.0)
-        } else {
-            t
-        };
+        let next =
+            if n + d - 2.0 > 0.0 { ((2.0 * n + d - 2.0) * t * now - n * before) / (n + d - 2.0) } else { t };
         (before, now) = (now, next);
     }
     now
@@ -135,7 +132,12 @@ impl Degree {
                     best = (rest, v, row);
                 }
             }
-            within("independence of harmonics", best.0, best.0 > 1e-10 * weight, "above 0: take another seed")?;
+            within(
+                "independence of harmonics",
+                best.0,
+                best.0 > 1e-10 * weight,
+                "above 0: take another seed",
+            )?;
             centres.row_mut(k).copy_from(&best.1.transpose());
             for i in 0..k {
                 factor[(k, i)] = best.2[i];
@@ -223,7 +225,8 @@ impl SphericalProcess {
         noise_variance: f64,
     ) -> Result<Self, Error> {
         same("rows of the targets", xs.len(), targets.nrows())?;
-        let noise = within("noise variance", noise_variance, noise_variance > 0.0, "a finite number above 0")?;
+        let noise =
+            within("noise variance", noise_variance, noise_variance > 0.0, "a finite number above 0")?;
         let features = kernels_core::features(&harmonics, xs)?;
         let m = harmonics.outputs;
         // I + ΨᵀΨ/σ².

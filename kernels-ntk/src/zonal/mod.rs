@@ -194,7 +194,11 @@ pub fn hierarchical_eigenvalue(
 /// [`Error::Value`] for cosines outside [−1, 1], [`Error::Shape`] when their number is no multiple of 2 to the power of `groups`.
 pub fn hierarchical_kernel(cosines: &[f64], groups: usize) -> Result<(f64, f64), Error> {
     let part = 1_usize.checked_shl(u32::try_from(groups).unwrap_or(u32::MAX)).unwrap_or(0);
-    crate::error::same("patches beyond a multiple of 2 to the groups", 0, cosines.len().checked_rem(part).unwrap_or(1))?;
+    crate::error::same(
+        "patches beyond a multiple of 2 to the groups",
+        0,
+        cosines.len().checked_rem(part).unwrap_or(1),
+    )?;
     within("patches", cosines.len() as f64, !cosines.is_empty(), "1 or above")?;
     let rectified = |q: f64, theta: f64| -> Result<(f64, f64), Error> {
         let dual = Activation::maxout().dual(1.0, q.clamp(-1.0, 1.0), 1.0)?;

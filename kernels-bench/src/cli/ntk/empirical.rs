@@ -66,7 +66,8 @@ fn read(path: &Path) -> Result<Jacobian, Error> {
         [n, outputs, parameters] => (n, outputs, parameters),
         [n, parameters] => (n, 1, parameters),
         _ => {
-            let message = format!("holds an array of shape {shape:?}; a Jacobian is (n, outputs, parameters)");
+            let message =
+                format!("holds an array of shape {shape:?}; a Jacobian is (n, outputs, parameters)");
             return Err(Error::content(path, message));
         }
     };
@@ -77,7 +78,8 @@ fn read(path: &Path) -> Result<Jacobian, Error> {
 }
 
 fn labels(path: Option<&Path>) -> Result<Vec<usize>, Error> {
-    let path = path.ok_or_else(|| Error::Choice("--kind lpntk needs --labels (and --other-labels)".into()))?;
+    let path =
+        path.ok_or_else(|| Error::Choice("--kind lpntk needs --labels (and --other-labels)".into()))?;
     let (values, _) = read_array(path)?;
     let whole = |&v: &f64| {
         if v >= 0.0 && v.fract() <= 0.0 && v < 1e9 {
