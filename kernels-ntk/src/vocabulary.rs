@@ -91,7 +91,7 @@ pub fn with_images<T: Real>(names: Vocabulary<Rows<T>>) -> Vocabulary<Rows<T>> {
         };
         let mut side = |name| {
             let value = given.number(name, 1.0)?;
-            let whole = value >= 1.0 && value <= 1e6 && value.fract().abs() < f64::MIN_POSITIVE;
+            let whole = (1.0..=1e6).contains(&value) && value.fract().abs() < f64::MIN_POSITIVE;
             if whole {
                 Ok(value as usize)
             } else {

@@ -227,12 +227,14 @@ impl Sub for Number {
         Self { v: self.v - o.v, d: std::array::from_fn(|k| self.d[k] - o.d[k]) }
     }
 }
+#[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule")]
 impl Mul for Number {
     type Output = Self;
     fn mul(self, o: Self) -> Self {
         Self { v: self.v * o.v, d: std::array::from_fn(|k| self.d[k] * o.v + self.v * o.d[k]) }
     }
 }
+#[expect(clippy::suspicious_arithmetic_impl, reason = "the quotient rule")]
 impl Div for Number {
     type Output = Self;
     fn div(self, o: Self) -> Self {

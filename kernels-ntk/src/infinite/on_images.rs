@@ -56,7 +56,7 @@ impl<K> OnImages<K> {
 
     fn images<T: Real>(&self, xs: &Rows<T>) -> Result<Images<T>, Error> {
         let places = self.height * self.width;
-        if xs.dim() % places != 0 {
+        if !xs.dim().is_multiple_of(places) {
             return Err(Error::Shape {
                 what: "features of rows that are images, beyond a multiple of height * width",
                 expected: 0,

@@ -33,7 +33,7 @@ use crate::{
 /// Reference: Dutordoir, Durrande & Hensman, *Sparse Gaussian processes with spherical harmonic features* (2020).
 #[derive(Clone, Debug)]
 pub struct SphericalHarmonics {
-    dim: usize,
+    space: usize,
     eigenvalues: Vec<f64>,
     degrees: Vec<Degree>,
     outputs: usize,
@@ -86,7 +86,7 @@ impl SphericalHarmonics {
             degrees.push(Degree::new(dim, n, count as usize, lambda.sqrt(), seed)?);
         }
         let outputs = degrees.iter().map(|d| d.centres.nrows()).sum();
-        Ok(Self { dim, eigenvalues, degrees, outputs })
+        Ok(Self { space: dim, eigenvalues, degrees, outputs })
     }
 
     /// The eigenvalues given.
@@ -100,7 +100,7 @@ impl SphericalHarmonics {
             if norm > 0.0 { x.iter().map(|v| v / norm).collect() } else { vec![0.0; x.len()] };
         for degree in &self.degrees {
             let scale = degree.root * norm;
-            out.extend(degree.at(self.dim, &unit).iter().map(|y| scale * y));
+            out.extend(degree.at(self.space, &unit).iter().map(|y| scale * y));
         }
     }
 }
@@ -179,11 +179,11 @@ impl FeatureMap<Rows<f64>> for SphericalHarmonics {
     }
 
     fn check(&self, xs: &Rows<f64>) -> Result<(), kernels_core::Error> {
-        if self.dim == xs.dim() {
+        if self.space == xs.dim() {
             return Ok(());
         }
         let what = "number of features of the points";
-        Err(kernels_core::Error::Shape { what, expected: self.dim, given: xs.dim() })
+        Err(kernels_core::Error::Shape { what, expected: self.space, given: xs.dim() })
     }
 }
 
