@@ -296,6 +296,35 @@ impl BSpline {
         Ok(Self { peak: positive("peak", peak)?, ..self })
     }
 
+    /// The length scale: the distance of the spline's knots.
+    pub fn length_scale(&self) -> &LengthScale {
+        &self.length_scale
+    }
+
+    /// The kernel of `factor` times the order, 1 at 0.
+    pub(crate) fn with_order(&self, factor: f64) -> Result<Self, Error> {
+        let order = factor * self.order as f64;
+        if order.fract() == 0.0 && (2.0..=12.0).contains(&order) {
+            Self::new(order as usize, self.length_scale.clone())
+        } else {
+            Err(parameter(
+                "order",
+                self.order as f64,
+                "one whose multiple by the power asked for is from 2 to 12",
+            ))
+        }
+    }
+
+    /// The value at 0 of each factor.
+    pub(crate) fn peak(&self) -> f64 {
+        self.peak
+    }
+
+    /// The value at 0 of the cardinal spline.
+    pub(crate) fn center(&self) -> f64 {
+        cardinal(self.order, 0.0)
+    }
+
     fn length(&self, i: usize) -> f64 {
         let lengths = self.length_scale.values();
         lengths[i.min(lengths.len() - 1)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use nalgebra::{ComplexField, DMatrixView};
 
 use crate::{
-    Block, Call, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points,
-    PositiveDefinite, Real, Tile, Value, Workspace,
+    Block, Call, Definiteness, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param,
+    Points, PositiveDefinite, Real, Tile, Value, Workspace,
     algebra::{scratch, with_values},
     kernel_ops,
 };
@@ -70,9 +70,9 @@ impl<K> Exp<K> {
     }
 }
 
-/// `Describe` of a kernel around one kernel.
+/// `Describe` of a kernel around one kernel, and whether it is 0 where that is.
 macro_rules! describe_outer {
-    ($name:ident, $text:literal, $definiteness:expr, |$this:ident| $arguments:expr) => {
+    ($name:ident, $text:literal, $definiteness:expr, $zero:literal, |$this:ident| $arguments:expr) => {
         impl<K: Describe> Describe for $name<K> {
             fn params(&self) -> Vec<Param> {
                 self.kernel.params().into_iter().map(|p| p.nested($text)).collect()
@@ -83,6 +83,9 @@ macro_rules! describe_outer {
             fn definiteness(&self) -> Definiteness {
                 let of: fn(Definiteness) -> Definiteness = $definiteness;
                 of(self.kernel.definiteness())
+            }
+            fn support(&self) -> Option<LengthScale> {
+                self.kernel.support().filter(|_| $zero)
             }
             fn expression(&self) -> Option<Expr> {
                 let $this = self;
@@ -103,8 +106,8 @@ fn only_positive(inner: Definiteness) -> Definiteness {
     if inner == Definiteness::Positive { inner } else { Definiteness::Indefinite }
 }
 
-describe_outer!(Normalized, "normalize", only_positive, |_this| vec![]);
-describe_outer!(Power, "power_of", only_positive, |this| vec![("n", f64::from(this.exponent).into())]);
+describe_outer!(Normalized, "normalize", only_positive, true, |_this| vec![]);
+describe_outer!(Power, "power_of", only_positive, true, |this| vec![("n", f64::from(this.exponent).into())]);
 // The exponential of a kernel that is conditionally positive definite of order 1 is positive definite (Schoenberg).
 describe_outer!(
     Exp,
@@ -113,6 +116,7 @@ describe_outer!(
         Definiteness::Positive | Definiteness::Conditional(1) => Definiteness::Positive,
         _ => Definiteness::Indefinite,
     },
+    false,
     |_this| vec![]
 );
 /// 1/√(kxx kyy), or 0 where one of them is 0. Two roots: the product of two diagonals may overflow.

@@ -20,6 +20,9 @@ pub enum LengthScale {
 }
 
 impl LengthScale {
+    /// 1 in every direction.
+    pub(crate) const UNIT: Self = Self::Isotropic(1.0);
+
     /// The values: one, or one a feature.
     pub fn values(&self) -> &[f64] {
         match self {

@@ -1,8 +1,10 @@
 //! Sparse kernel matrices of kernels of compact support, by a search for neighbours in a grid of cells.
 
+use std::ops::Range;
+
 use sprs::CsMat;
 
-use crate::{Error, Kernel, LengthScale, Points, Real, Rows, engine::map_tasks};
+use crate::{Block, Error, Kernel, LengthScale, Points, Real, Rows, Tile, Workspace, engine::map_tasks};
 
 /// The Gram matrix of a kernel of compact support as a sparse matrix: n × n, symmetric, by rows, with column indices in order.
 /// Entries that are exactly 0 are left out, but for the diagonal.
@@ -26,10 +28,9 @@ pub fn sparse_gram<T: Real, K: Kernel<Rows<T>> + ?Sized>(
     xs: &Rows<T>,
 ) -> Result<CsMat<T>, Error> {
     kernel.check(xs)?;
-    let mut diagonal = vec![T::default(); xs.len()];
-    let cells = Cells::new(kernel, xs)?;
-    kernel.diagonal(xs, 0..xs.len(), &mut diagonal);
-    assemble(kernel, xs, &cells, Some(&diagonal))
+    let grid = Grid::new(kernel, xs)?;
+    let cells = grid.sort(xs)?;
+    assemble(kernel, &cells, None)
 }
 
 /// The matrix of a kernel of compact support between two data sets as a sparse matrix, n × m, as [`sparse_gram`].
@@ -54,53 +55,64 @@ pub fn sparse_cross_gram<T: Real, K: Kernel<Rows<T>> + ?Sized>(
     kernel.check(xs)?;
     kernel.check(ys)?;
     xs.check_finite()?;
-    assemble(kernel, xs, &Cells::new(kernel, ys)?, None)
+    let grid = Grid::new(kernel, ys)?;
+    assemble(kernel, &grid.sort(xs)?, Some(&grid.sort(ys)?))
 }
 
-/// Rows a task.
+/// Rows a task, rows and columns of a block.
 const TASK: usize = 512;
+const ROWS: usize = 24;
+const COLUMNS: usize = 512;
 
+/// Cells in a row whose points are looked up together: wide enough to fill vectors where cells hold few points, narrow enough
+/// not to look at many that are no neighbours.
+const SPAN: i64 = 4;
+
+/// The kernel between `xs` and `ys`, or within `xs`.
 fn assemble<T: Real, K: Kernel<Rows<T>> + ?Sized>(
     kernel: &K,
-    xs: &Rows<T>,
-    cells: &Cells<T>,
-    diagonal: Option<&[T]>,
+    xs: &Cells<T>,
+    ys: Option<&Cells<T>>,
 ) -> Result<CsMat<T>, Error> {
-    let (n, m) = (xs.len(), cells.order.len());
-    let parts = map_tasks::<T, _>(n.div_ceil(TASK), |task, _| {
-        let mut part = (Vec::with_capacity(TASK), Vec::new(), Vec::new());
-        let mut found = Vec::new();
-        for i in task * TASK..((task + 1) * TASK).min(n) {
-            let x = xs.point(i);
-            cells.near(x, &mut found);
-            found.sort_unstable_by_key(|&(j, _)| j);
-            for &(j, slot) in &found {
-                match diagonal {
-                    Some(diagonal) if i == j => {
-                        part.1.push(j);
-                        part.2.push(diagonal[i]);
-                    }
-                    _ => {
-                        let value = kernel.eval(x, cells.point(slot));
-                        if value != T::default() {
-                            part.1.push(j);
-                            part.2.push(value);
-                        }
-                    }
-                }
-            }
-            part.0.push(part.1.len());
+    let others = ys.unwrap_or(xs);
+    let (n, m) = (xs.order.len(), others.order.len());
+    let groups = xs.groups();
+    // Groups of about `TASK` rows make a task.
+    let mut tasks: Vec<Range<usize>> = Vec::new();
+    for (g, group) in groups.iter().enumerate() {
+        match tasks.last_mut() {
+            Some(task) if group.slots.end - groups[task.start].slots.start <= TASK => task.end = g + 1,
+            _ => tasks.push(g..g + 1),
         }
-        part
+    }
+    let parts = map_tasks::<T, _>(tasks.len(), |task, ws| {
+        let mut part = Part { entries: Vec::new(), ends: Vec::new() };
+        let mut room = Room { values: vec![T::default(); ROWS * COLUMNS], found: vec![Vec::new(); ROWS] };
+        for group in &groups[tasks[task].clone()] {
+            part.add(kernel, (xs, ys), group, &mut room, ws)?;
+        }
+        Ok(part)
     });
-    let entries = parts.iter().map(|p| p.1.len()).sum();
+    let parts = parts.into_iter().collect::<Result<Vec<Part<T>>, Error>>()?;
+    // Rows stand in the order of cells: each goes to its place.
+    let mut at = vec![(0, 0, 0); n];
+    let mut slot = 0;
+    for (p, part) in parts.iter().enumerate() {
+        let mut start = 0;
+        for &end in &part.ends {
+            at[xs.order[slot]] = (p, start, end);
+            (slot, start) = (slot + 1, end);
+        }
+    }
+    let entries = parts.iter().map(|part| part.entries.len()).sum();
     let mut starts = Vec::with_capacity(n + 1);
     let (mut indices, mut values) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
     starts.push(0);
-    for (ends, part_indices, part_values) in parts {
-        starts.extend(ends.into_iter().map(|end| end + indices.len()));
-        indices.extend_from_slice(&part_indices);
-        values.extend_from_slice(&part_values);
+    for (p, start, end) in at {
+        let row = &parts[p].entries[start..end];
+        indices.extend(row.iter().map(|entry| entry.0));
+        values.extend(row.iter().map(|entry| entry.1));
+        starts.push(indices.len());
     }
     CsMat::try_new((n, m), starts, indices, values).map_err(|_| Error::Shape {
         what: "entries of a sparse matrix",
@@ -109,28 +121,78 @@ fn assemble<T: Real, K: Kernel<Rows<T>> + ?Sized>(
     })
 }
 
+/// Entries of consecutive slots: column and value, and where each row ends.
+struct Part<T> {
+    entries: Vec<(usize, T)>,
+    ends: Vec<usize>,
+}
+
+/// Room for a block, and for the entries found in each of its rows.
+struct Room<T> {
+    values: Vec<T>,
+    found: Vec<Vec<(usize, T)>>,
+}
+
+impl<T: Real> Part<T> {
+    /// The rows of a group.
+    fn add<K: Kernel<Rows<T>> + ?Sized>(
+        &mut self,
+        kernel: &K,
+        (xs, ys): (&Cells<T>, Option<&Cells<T>>),
+        group: &Group,
+        Room { values, found }: &mut Room<T>,
+        ws: &mut Workspace<T>,
+    ) -> Result<(), Error> {
+        let others = ys.unwrap_or(xs);
+        let runs = others.runs(group);
+        for start in group.slots.clone().step_by(ROWS) {
+            let rows = start..(start + ROWS).min(group.slots.end);
+            for run in &runs {
+                for start in run.clone().step_by(COLUMNS) {
+                    let cols = start..(start + COLUMNS).min(run.end);
+                    let at = match ys {
+                        None => Block::within(&xs.sorted, rows.clone(), cols.clone())?,
+                        Some(ys) => Block::between(&xs.sorted, rows.clone(), &ys.sorted, cols.clone())?,
+                    };
+                    let values = &mut values[..rows.len() * cols.len()];
+                    kernel.block(&at, Tile::from_slice(values, rows.len(), cols.len()), ws);
+                    for (i, found) in found.iter_mut().enumerate().take(rows.len()) {
+                        let own = if ys.is_none() { rows.start + i } else { usize::MAX };
+                        // Every value is written, and the next one over it where it is 0: no branches.
+                        let mut end = found.len();
+                        found.resize(end + cols.len(), (0, T::default()));
+                        let row = values[i..].iter().step_by(rows.len());
+                        for (slot, &value) in cols.clone().zip(row) {
+                            found[end] = (others.order[slot], value);
+                            end += usize::from(value != T::default() || slot == own);
+                        }
+                        found.truncate(end);
+                    }
+                }
+            }
+            for found in found.iter_mut().take(rows.len()) {
+                found.sort_unstable_by_key(|entry| entry.0);
+                self.entries.append(found);
+                self.ends.push(self.entries.len());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Coordinates a cell is found by: more would only make more cells to look into.
 const AXES: usize = 3;
 
-/// Points sorted by the cell they are in.
-struct Cells<T> {
-    /// The features with the longest extent in units of the reach.
-    axes: Vec<usize>,
+/// A grid of cells as wide as the support of a kernel.
+struct Grid {
+    /// The features with the longest extent in units of the reach, at the end the longest: axes that are not used come first.
+    axes: [Option<usize>; AXES],
     origin: [f64; AXES],
     width: [f64; AXES],
-    /// How far neighbours may be, one a feature.
-    reach: Vec<T>,
-    /// The cells that hold points, in order, each with the first slot of its points.
-    cells: Vec<([i64; AXES], usize)>,
-    /// Slot to point.
-    order: Vec<usize>,
-    /// Coordinates by slot, so that a search reads memory in order.
-    sorted: Vec<T>,
-    dim: usize,
 }
 
-impl<T: Real> Cells<T> {
-    fn new<K: Kernel<Rows<T>> + ?Sized>(kernel: &K, ys: &Rows<T>) -> Result<Self, Error> {
+impl Grid {
+    fn new<T: Real, K: Kernel<Rows<T>> + ?Sized>(kernel: &K, ys: &Rows<T>) -> Result<Self, Error> {
         let support = kernel.support().ok_or(Error::NotCompact)?;
         ys.check_finite()?;
         let (n, dim) = (ys.len(), ys.dim());
@@ -158,81 +220,108 @@ impl<T: Real> Cells<T> {
             (1.001 * reach[k]).max(extent * 2e-12).max(f64::MIN_POSITIVE)
         };
         let cells_along = |k: usize| (0.5 * high[k] - 0.5 * low[k]) / width_of(k);
-        let mut axes: Vec<usize> = (0..dim).collect();
+        let mut features: Vec<usize> = (0..dim).collect();
         if n > 0 {
-            axes.sort_by(|&a, &b| cells_along(b).total_cmp(&cells_along(a)));
+            features.sort_by(|&a, &b| cells_along(b).total_cmp(&cells_along(a)));
         }
-        axes.truncate(AXES);
-        let (mut origin, mut width) = ([0.0; AXES], [1.0; AXES]);
-        for (a, &k) in axes.iter().enumerate().filter(|_| n > 0) {
-            (origin[a], width[a]) = (low[k], width_of(k));
-        }
-        let mut all = Self {
-            axes,
-            origin,
-            width,
-            reach: reach.into_iter().map(T::of).collect(),
-            cells: Vec::new(),
-            order: Vec::new(),
-            sorted: Vec::with_capacity(n * dim),
-            dim,
-        };
-        let mut keys: Vec<([i64; AXES], usize)> = (0..n).map(|i| (all.cell(ys.point(i)), i)).collect();
-        keys.sort_unstable();
-        for (slot, &(cell, i)) in keys.iter().enumerate() {
-            if all.cells.last().is_none_or(|last| last.0 != cell) {
-                all.cells.push((cell, slot));
+        let mut grid = Self { axes: [None; AXES], origin: [0.0; AXES], width: [1.0; AXES] };
+        for (a, &k) in (0..AXES).rev().zip(&features) {
+            grid.axes[a] = Some(k);
+            if n > 0 {
+                (grid.origin[a], grid.width[a]) = (low[k], width_of(k));
             }
-            all.sorted.extend_from_slice(ys.point(i));
         }
-        all.order = keys.into_iter().map(|(_, i)| i).collect();
-        Ok(all)
+        Ok(grid)
     }
 
-    fn cell(&self, x: &[T]) -> [i64; AXES] {
+    fn cell<T: Real>(&self, x: &[T]) -> [i64; AXES] {
         let mut cell = [0; AXES];
-        for (a, &k) in self.axes.iter().enumerate() {
-            let steps = ((x[k].to_f64() - self.origin[a]) / self.width[a]).floor();
-            // Points of another data set may be anywhere.
-            cell[a] = steps.clamp(-1e15, 1e15) as i64;
+        for a in 0..AXES {
+            if let Some(k) = self.axes[a] {
+                let steps = ((x[k].to_f64() - self.origin[a]) / self.width[a]).floor();
+                // Points of another data set may be anywhere.
+                cell[a] = steps.clamp(-1e15, 1e15) as i64;
+            }
         }
         cell
     }
 
-    fn point(&self, slot: usize) -> &[T] {
-        &self.sorted[slot * self.dim..(slot + 1) * self.dim]
+    fn sort<T: Real>(&self, xs: &Rows<T>) -> Result<Cells<T>, Error> {
+        let mut keys: Vec<([i64; AXES], usize)> =
+            (0..xs.len()).map(|i| (self.cell(xs.point(i)), i)).collect();
+        keys.sort_unstable();
+        let mut cells: Vec<([i64; AXES], usize)> = Vec::new();
+        let mut sorted = Vec::with_capacity(xs.len() * xs.dim());
+        for (slot, &(cell, i)) in keys.iter().enumerate() {
+            if cells.last().is_none_or(|last| last.0 != cell) {
+                cells.push((cell, slot));
+            }
+            sorted.extend_from_slice(xs.point(i));
+        }
+        Ok(Cells {
+            cells,
+            order: keys.into_iter().map(|(_, i)| i).collect(),
+            sorted: Rows::from_row_major(sorted, xs.len(), xs.dim())?,
+            used: self.axes.map(|axis| axis.is_some()),
+        })
+    }
+}
+
+/// Points sorted by the cell they are in.
+struct Cells<T: Real> {
+    /// The cells that hold points, in order, each with the first slot of its points.
+    cells: Vec<([i64; AXES], usize)>,
+    /// Slot to point.
+    order: Vec<usize>,
+    sorted: Rows<T>,
+    used: [bool; AXES],
+}
+
+/// Points in neighbouring cells: the leading coordinates are those of `first`, the last one runs from there to `last`.
+struct Group {
+    slots: Range<usize>,
+    first: [i64; AXES],
+    last: i64,
+}
+
+impl<T: Real> Cells<T> {
+    /// All points, in order.
+    fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (c, &(cell, start)) in self.cells.iter().enumerate() {
+            let end = self.cells.get(c + 1).map_or(self.order.len(), |next| next.1);
+            match groups.last_mut() {
+                Some(group)
+                    if group.first[..AXES - 1] == cell[..AXES - 1]
+                        && cell[AXES - 1] - group.first[AXES - 1] < SPAN
+                        && end - group.slots.start <= ROWS =>
+                {
+                    (group.slots.end, group.last) = (end, cell[AXES - 1]);
+                }
+                _ => groups.push(Group { slots: start..end, first: cell, last: cell[AXES - 1] }),
+            }
+        }
+        groups
     }
 
-    /// The points in the box around `x`, each with its slot, in any order.
-    fn near(&self, x: &[T], found: &mut Vec<(usize, usize)>) {
-        found.clear();
-        let center = self.cell(x);
-        let around = |a: usize| if a < self.axes.len() { center[a] - 1..=center[a] + 1 } else { 0..=0 };
-        // The last axis that is used runs through neighbouring cells, which are neighbours in memory.
+    /// The slots around a group, in runs: cells along the last axis are neighbours in memory.
+    fn runs(&self, group: &Group) -> Vec<Range<usize>> {
+        let around = |a: usize| {
+            let reach = i64::from(self.used[a]);
+            group.first[a] - reach..=group.first[a] + reach
+        };
+        let slot = |c: usize| self.cells.get(c).map_or(self.order.len(), |cell| cell.1);
+        let mut runs = Vec::new();
         for first in around(0) {
             for second in around(1) {
-                let (from, to) = match self.axes.len() {
-                    0 => ([0; AXES], [0; AXES]),
-                    1 if first == center[0] => ([first - 1, 0, 0], [first + 1, 0, 0]),
-                    2 if second == center[1] => ([first, second - 1, 0], [first, second + 1, 0]),
-                    3 => ([first, second, center[2] - 1], [first, second, center[2] + 1]),
-                    _ => continue,
-                };
-                let start = self.cells.partition_point(|cell| cell.0 < from);
-                let end = self.cells.partition_point(|cell| cell.0 <= to);
-                let slot = |c: usize| self.cells.get(c).map_or(self.order.len(), |cell| cell.1);
-                for slot in slot(start)..slot(end) {
-                    let inside = self
-                        .point(slot)
-                        .iter()
-                        .zip(x)
-                        .zip(&self.reach)
-                        .all(|((&y, &x), &reach)| (x - y).abs() <= reach);
-                    if inside {
-                        found.push((self.order[slot], slot));
-                    }
+                let (from, to) = ([first, second, group.first[2] - 1], [first, second, group.last + 1]);
+                let start = slot(self.cells.partition_point(|cell| cell.0 < from));
+                let end = slot(self.cells.partition_point(|cell| cell.0 <= to));
+                if start < end {
+                    runs.push(start..end);
                 }
             }
         }
+        runs
     }
 }

@@ -3,10 +3,12 @@
 use std::{f64::consts::PI, ops::Range};
 
 use nalgebra::DMatrixView;
+use rand::Rng;
+use rand_distr::{Distribution, Poisson};
 
 use crate::{
-    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points, PositiveDefinite, Real, Rows,
-    Tile, Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
+    Real, Rows, Spectral, Tile, Workspace,
     describe::{expect_count, positive},
     engine::{self, Geometry},
     kernel_ops,
@@ -45,6 +47,22 @@ impl Periodic {
 
     fn geometry(&self) -> Geometry<'static> {
         Geometry::SineSquared { period: self.period, length_scale: self.length_scale }
+    }
+}
+
+impl Spectral for Periodic {
+    /// Multiples n of 2π/p: n is the difference of two Poisson variables of mean 1/(2ℓ²), of probability e^(−1/ℓ²) I_n(1/ℓ²).
+    fn draw(&self, frequency: &mut [f64], rng: &mut dyn Rng) {
+        let mean = 0.5 / (self.length_scale * self.length_scale);
+        // Refused are means that no count holds, or that are below every number: all turns then are the mean's.
+        let turns = Poisson::new(mean);
+        for value in frequency {
+            let n = turns.map_or(0.0, |turns| turns.sample(rng) - turns.sample(rng));
+            *value = 2.0 * PI / self.period * n;
+        }
+    }
+    fn scale(&self) -> &LengthScale {
+        &LengthScale::UNIT
     }
 }
 

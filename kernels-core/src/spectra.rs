@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1, StandardNormal};
 
 use crate::{
-    AnyKernel, Cauchy, CauchyProduct, Describe, Error, Exponential, Expr, GammaExponential,
+    AnyKernel, BSpline, Cauchy, CauchyProduct, Describe, Error, Exponential, Expr, GammaExponential,
     GeneralizedGaussian, InverseMultiquadric, Laplacian, LengthScale, Logistic, Matern, RationalQuadratic,
     Rbf, Scaled, Sech, Sinc, Spectral, Value, bessel::scaled_k,
 };
@@ -35,7 +35,8 @@ pub trait SquareRoot {
     /// r on points of `dim` features.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when it does not exist in this dimension: Matérn needs ν > d/2.
+    /// [`Error::Parameter`] when it does not exist in this dimension: Matérn needs ν > d/2, a B-spline an even
+    /// order of at least 4.
     ///
     /// ```
     /// use kernels_core::{Kernel, Rbf, SquareRoot};
@@ -50,13 +51,14 @@ pub trait SquareRoot {
     /// The kernel, 1 at 0, whose density is proportional to the density of this one to the power `alpha` > 0.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when there is none: Matérn needs αν + (α−1)d/2 > 0.
+    /// [`Error::Parameter`] when there is none: Matérn needs αν + (α−1)d/2 > 0, a B-spline αn to be an order.
     ///
     /// Reference: Dwivedi & Mackey, *Generalized kernel thinning* (2022), table 2.
     fn spectral_power(&self, alpha: f64, dim: usize) -> Result<Self::Root, Error>;
 }
 
-/// The square root of a dynamic kernel on points of `dim` features: of an `rbf`, `matern`, `exponential` or `sinc`, also scaled.
+/// The square root of a dynamic kernel on points of `dim` features: of an `rbf`, `matern`, `exponential`, `sinc` or
+/// `bspline`, also scaled.
 ///
 /// # Errors
 /// [`Error::NoSquareRoot`] for other kernels, and what [`SquareRoot::square_root`] says.
@@ -73,6 +75,7 @@ pub fn square_root(kernel: &AnyKernel<f64>, dim: usize) -> Result<AnyKernel<f64>
             Family::Rbf(k) => AnyKernel::new(k.square_root(dim)?),
             Family::Matern(k) => AnyKernel::new(k.square_root(dim)?),
             Family::Sinc(k) => AnyKernel::new(k.square_root(dim)?),
+            Family::BSpline(k) => AnyKernel::new(k.square_root(dim)?),
         })
     })
 }
@@ -87,6 +90,7 @@ pub fn spectral_power(kernel: &AnyKernel<f64>, alpha: f64, dim: usize) -> Result
             Family::Rbf(k) => AnyKernel::new(k.spectral_power(alpha, dim)?),
             Family::Matern(k) => AnyKernel::new(k.spectral_power(alpha, dim)?),
             Family::Sinc(k) => AnyKernel::new(k.spectral_power(alpha, dim)?),
+            Family::BSpline(k) => AnyKernel::new(k.spectral_power(alpha, dim)?),
         })
     })
 }
@@ -95,6 +99,7 @@ enum Family {
     Rbf(Rbf),
     Matern(Matern),
     Sinc(Sinc),
+    BSpline(BSpline),
 }
 
 fn rooted(
@@ -120,25 +125,21 @@ fn rooted(
         }
         _ => 1.0.into(),
     };
-    let nu = match argument("nu") {
-        Some(Value::Number(nu)) => *nu,
-        _ => 2.5,
+    let number = |name: &str, default: f64| match argument(name) {
+        Some(Value::Number(value)) => *value,
+        _ => default,
     };
     of(match call.name.as_str() {
         "rbf" => Family::Rbf(Rbf::new(length)?),
-        "matern" => Family::Matern(Matern::new(nu, length)?),
+        "matern" => Family::Matern(Matern::new(number("nu", 2.5), length)?),
         "exponential" => Family::Matern(Matern::new(0.5, length)?),
         "sinc" => Family::Sinc(Sinc::new(length)?),
+        "bspline" => {
+            let kernel = BSpline::new(number("order", 4.0) as usize, length)?;
+            Family::BSpline(kernel.with_peak(number("peak", 1.0))?)
+        }
         _ => return Err(Error::NoSquareRoot),
     })
-}
-
-/// Every value times a factor.
-fn stretched(length_scale: &LengthScale, factor: f64) -> LengthScale {
-    match length_scale {
-        LengthScale::Isotropic(l) => (l * factor).into(),
-        LengthScale::PerFeature(l) => l.iter().map(|l| l * factor).collect::<Vec<_>>().into(),
-    }
 }
 
 /// ∏ℓᵢ over the features.
@@ -157,11 +158,11 @@ impl SquareRoot for Rbf {
         self.length_scale().check(dim)?;
         // In units of the length scale: (2/π)^(d/4) e^(−r²).
         let scale = (2.0 / PI).powf(0.25 * dim as f64) / volume(self.length_scale(), dim).sqrt();
-        Ok(Scaled::new(scale, Self::new(stretched(self.length_scale(), 0.5_f64.sqrt()))?))
+        Ok(Scaled::new(scale, Self::new(self.length_scale().scaled(0.5_f64.sqrt()))?))
     }
 
     fn spectral_power(&self, alpha: f64, _: usize) -> Result<Self, Error> {
-        Self::new(stretched(self.length_scale(), valid_alpha(alpha)?.sqrt()))
+        Self::new(self.length_scale().scaled(valid_alpha(alpha)?.sqrt()))
     }
 }
 
@@ -174,7 +175,7 @@ fn ln_constant(nu: f64, nu0: f64, dim: usize) -> f64 {
 impl Matern {
     /// The kernel of another smoothness with the same rate √(2ν)/ℓ.
     fn with_same_rate(&self, nu: f64) -> Result<Self, Error> {
-        Self::new(nu, stretched(self.length_scale(), (nu / self.profile().nu()).sqrt()))
+        Self::new(nu, self.length_scale().scaled((nu / self.profile().nu()).sqrt()))
     }
 }
 
@@ -220,6 +221,23 @@ impl SquareRoot for Sinc {
     fn spectral_power(&self, alpha: f64, _: usize) -> Result<Self, Error> {
         valid_alpha(alpha)?;
         Ok(self.clone())
+    }
+}
+
+impl SquareRoot for BSpline {
+    type Root = Self;
+
+    /// Of an order of 4 or more that is even, half of it: a spline convolved with itself has twice the order.
+    fn square_root(&self, dim: usize) -> Result<Scaled<Self>, Error> {
+        let root = self.with_order(0.5)?;
+        self.length_scale().check(dim)?;
+        let factor = self.peak() * root.center().powi(2) / self.center();
+        let squared = factor.powi(dim as i32) / volume(self.length_scale(), dim);
+        Ok(Scaled::new(squared.sqrt(), root))
+    }
+
+    fn spectral_power(&self, alpha: f64, _: usize) -> Result<Self, Error> {
+        self.with_order(valid_alpha(alpha)?)
     }
 }
 

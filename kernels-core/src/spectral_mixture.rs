@@ -3,10 +3,12 @@
 use std::{f64::consts::PI, ops::Range};
 
 use nalgebra::DMatrixView;
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
-    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, Param, Points, PositiveDefinite, Real, Rows,
-    Tile, Transform, Value, Vector, Workspace,
+    Block, Describe, Differentiable, Error, Expr, Jet, Kernel, LengthScale, Param, Points, PositiveDefinite,
+    Real, Rows, Spectral, Tile, Transform, Value, Vector, Workspace,
     algebra::scratch,
     describe::{expect_count, non_negative},
     engine::{Pairing, diagonal_pairs, eval_pair, fill_pairs},
@@ -29,6 +31,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectralMixture {
     components: Vec<Component>,
+    /// 1 for each feature: scales stand in the components.
+    unit: LengthScale,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +71,7 @@ impl SpectralMixture {
             }
             components.push(Component { weight, means: means.clone(), scales: scales.clone() });
         }
-        Ok(Self { components })
+        Ok(Self { components, unit: LengthScale::PerFeature(vec![1.0; dim]) })
     }
 
     fn dim(&self) -> usize {
@@ -90,6 +94,31 @@ impl Pairing for Component {
         // The cosine is even: |turns| gives (x, y) and (y, x) the same bits.
         let cosine = (turns.abs() * V::splat(2.0)).sin_cos_pi().1;
         (spread * V::splat(-2.0 * PI * PI)).exp() * cosine * V::splat(self.weight)
+    }
+}
+
+impl Spectral for SpectralMixture {
+    /// A component by its weight, and 2π(μ + σ N(0, I)).
+    fn draw(&self, frequency: &mut [f64], rng: &mut dyn Rng) {
+        let mut left = self.variance() * rng.random::<f64>();
+        let mut chosen = &self.components[0];
+        for component in self.components.iter().filter(|c| c.weight > 0.0) {
+            chosen = component;
+            left -= component.weight;
+            if left < 0.0 {
+                break;
+            }
+        }
+        for ((value, mean), scale) in frequency.iter_mut().zip(&chosen.means).zip(&chosen.scales) {
+            let normal: f64 = StandardNormal.sample(rng);
+            *value = 2.0 * PI * scale.mul_add(normal, *mean);
+        }
+    }
+    fn scale(&self) -> &LengthScale {
+        &self.unit
+    }
+    fn variance(&self) -> f64 {
+        self.components.iter().map(|c| c.weight).sum()
     }
 }
 

@@ -126,6 +126,18 @@ fn of_three() -> impl Strategy<Value = AnyKernel<f64>> {
     prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
 }
 
+/// Kernels of compact support with two continuous derivatives, in up to three dimensions.
+fn compact() -> impl Strategy<Value = AnyKernel<f64>> {
+    let texts = vec![
+        "wendland(smoothness=2, dim=3, support=2.5)",
+        "wendland(smoothness=3, dim=3, support=1.5)",
+        "bspline(order=4, length_scale=1.2)",
+        "bspline(order=6, length_scale=0.7)",
+        "power_of(bspline(order=4), n=2) * rbf(length_scale=0.8)",
+    ];
+    prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
+}
+
 /// Kernels whose digits go with the scale: near 1 the arcsine loses as many as its argument has grown large, and similarities
 /// of Tanimoto are quotients of squares.
 fn of_moderate() -> impl Strategy<Value = AnyKernel<f64>> {
@@ -173,6 +185,8 @@ check_kernel!(
     tame_rows(2..5, 1..4).prop_map(|xs| Rows::new(&in_unit_interval(xs).to_matrix().map(|v| 0.05 + 0.9 * v))),
     derivatives
 );
+check_kernel!(gradients_of_compact, compact(), tame_rows(0..8, 1..4), gradients);
+check_kernel!(derivatives_of_compact, compact(), tame_rows(2..5, 1..4), derivatives);
 check_kernel!(families_on_moderate_points, of_moderate(), rows(0..8, 3..4).prop_map(moderate));
 check_kernel!(gradients_of_moderate, of_moderate(), tame_rows(0..6, 3..4), gradients);
 check_kernel!(derivatives_of_moderate, of_moderate(), tame_rows(2..5, 3..4), derivatives);

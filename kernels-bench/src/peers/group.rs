@@ -59,6 +59,7 @@ pub(crate) fn all(quick: bool) -> Vec<Group> {
         super::foundation::group(quick),
         super::features::group(quick),
         super::sequences::group(quick),
+        super::sequences::second(quick),
         super::ntk::group(quick),
         super::sample::group(quick),
     ]

@@ -1,4 +1,4 @@
-//! The group `sequences`: Gram matrices of signature kernels, and one long pair.
+//! The groups `sequences` and `sigkerax`: Gram matrices of signature kernels, and one long pair.
 
 use std::path::Path;
 
@@ -41,6 +41,23 @@ pub(super) fn group(quick: bool) -> Group {
     }
 }
 
+/// The second library of signature kernels that pip installs and that runs; it needs packages of its own years.
+pub(super) fn second(quick: bool) -> Group {
+    Group {
+        name: "sigkerax",
+        requirements: include_str!("../../peers/sigkerax.txt"),
+        script: include_str!("../../peers/sigkerax.py"),
+        tasks: vec![Task {
+            name: "signature_dyadic_0_jax",
+            peer: "sigkerax",
+            n: if quick { 25 } else { 100 },
+            dim: 5,
+            tolerance: 1e-10,
+        }],
+        ..group(quick)
+    }
+}
+
 fn length(task: &str) -> usize {
     if task == "signature_long_pair" { 2_000 } else { 100 }
 }
@@ -64,7 +81,7 @@ fn describe(task: &Task, folder: &Path) -> Result<Value, Error> {
     let x = folder.join(format!("{}_x.npy", task.name));
     write_matrix(&x, &[task.n, length, task.dim], &values)?;
     let (solver, dyadic, order) = match task.name {
-        "signature_dyadic_0" => ("fd", 0, 0),
+        "signature_dyadic_0" | "signature_dyadic_0_jax" => ("fd", 0, 0),
         "signature_dyadic_2" => ("fd", 2, 0),
         "signature_order_8" => ("polynomial", 0, 8),
         _ => ("polynomial", 0, 4),

@@ -9,13 +9,13 @@ use super::{
     stream,
 };
 use crate::{
-    Error, LengthScale, Profile, Radial, Real, Rows, Tile, Vector, Workspace,
+    Error, Profile, Radial, Real, Rows, Tile, Vector, Workspace,
     engine::{Waves, project},
 };
 
-/// Random Fourier features [cos ωⱼᵀx, sin ωⱼᵀx]/√D of a kernel of x − y, with frequencies ωⱼ from its spectral density.
+/// Random Fourier features [cos ωⱼᵀx, sin ωⱼᵀx] √(k(0)/D) of a kernel of x − y, with frequencies ωⱼ from its spectral density.
 ///
-/// ⟨φ(x), φ(y)⟩ is unbiased with variance (1 + k(2δ) − 2k(δ)²)/(2D), δ = x − y, and is exactly 1 for x = y. Three ways
+/// ⟨φ(x), φ(y)⟩ is unbiased with variance (1 + k(2δ) − 2k(δ)²)/(2D) for k(0) = 1, δ = x − y, and is exactly k(0) for x = y. Three ways
 /// to choose the frequencies: independent ([`RandomFourier::new`]), orthogonal in blocks of d ([`RandomFourier::orthogonal`]),
 /// quasi-random ([`RandomFourier::quasi`]); or give your own ([`RandomFourier::from_frequencies`]).
 ///
@@ -41,6 +41,8 @@ pub struct RandomFourier {
     phases: Vec<f64>,
     count: usize,
     dim: usize,
+    /// k(0).
+    variance: f64,
 }
 
 impl RandomFourier {
@@ -50,7 +52,7 @@ impl RandomFourier {
     /// # Errors
     /// [`Error::Shape`] when the kernel has another number of length scales, [`Error::TooFewPoints`] for no frequencies.
     pub fn new(kernel: &impl Spectral, dim: usize, frequencies: usize, seed: u64) -> Result<Self, Error> {
-        Self::scaled(kernel.scale(), dim, frequencies, |j, frequency| {
+        Self::scaled(kernel, dim, frequencies, |j, frequency| {
             kernel.draw(frequency, &mut stream(seed, j as u64));
         })
     }
@@ -72,7 +74,7 @@ impl RandomFourier {
         Radial<F>: Spectral,
     {
         let mut block = Vec::new();
-        Self::scaled(kernel.scale(), dim, frequencies, |j, frequency| {
+        Self::scaled(kernel, dim, frequencies, |j, frequency| {
             if j % dim == 0 {
                 block = orthogonal::directions(dim, &mut stream(seed, (j / dim) as u64));
             }
@@ -98,7 +100,7 @@ impl RandomFourier {
         seed: u64,
     ) -> Result<Self, Error> {
         let halton = Halton::new(dim, seed);
-        Self::scaled(kernel.scale(), dim, frequencies, |j, frequency| {
+        Self::scaled(kernel, dim, frequencies, |j, frequency| {
             for (k, w) in frequency.iter_mut().enumerate() {
                 *w = kernel.quantile(halton.coordinate(j, k));
             }
@@ -124,7 +126,7 @@ impl RandomFourier {
             return Err(Error::NotFinite { row: k / dim, column: k % dim, value: frequencies[k] });
         }
         let turns = frequencies.iter().map(|w| w / PI).collect();
-        Ok(Self { turns, phases: Vec::new(), count, dim })
+        Ok(Self { turns, phases: Vec::new(), count, dim, variance: 1.0 })
     }
 
     /// The same frequencies with one feature each: √(2/D) cos(ωⱼᵀx + bⱼ), with phases bⱼ drawn from `seed`, uniform on [0, 2π).
@@ -173,14 +175,14 @@ impl RandomFourier {
 
     /// Frequencies from `draw` in units of 1/ℓ.
     fn scaled(
-        scale: &LengthScale,
+        kernel: &impl Spectral,
         dim: usize,
         count: usize,
         mut draw: impl FnMut(usize, &mut [f64]),
     ) -> Result<Self, Error> {
         check_count("a random Fourier map (frequencies)", count)?;
-        scale.check(dim)?;
-        let lengths = scale.values();
+        kernel.scale().check(dim)?;
+        let lengths = kernel.scale().values();
         let mut turns = vec![0.0; count.saturating_mul(dim)];
         // Points without features have one value: the frequencies only count.
         for (j, frequency) in turns.chunks_exact_mut(dim.max(1)).enumerate() {
@@ -189,7 +191,7 @@ impl RandomFourier {
                 *w /= PI * lengths[k.min(lengths.len() - 1)];
             }
         }
-        Ok(Self { turns, phases: Vec::new(), count, dim })
+        Ok(Self { turns, phases: Vec::new(), count, dim, variance: kernel.variance() })
     }
 }
 
@@ -232,10 +234,11 @@ impl<T: Real> FeatureMap<Rows<T>> for RandomFourier {
     fn features(&self, xs: &Rows<T>, rows: Range<usize>, out: Tile<'_, T>, ws: &mut Workspace<T>) {
         let directions = (&self.turns[..], self.count);
         if self.phases.is_empty() {
-            let waves = Pairs { amplitude: (1.0 / self.count as f64).sqrt() };
+            let waves = Pairs { amplitude: (self.variance / self.count as f64).sqrt() };
             project(xs, rows, directions, &[], &waves, out, ws);
         } else {
-            let waves = Phased { amplitude: (2.0 / self.count as f64).sqrt(), phases: &self.phases };
+            let waves =
+                Phased { amplitude: (2.0 * self.variance / self.count as f64).sqrt(), phases: &self.phases };
             project(xs, rows, directions, &[], &waves, out, ws);
         }
     }

@@ -37,6 +37,8 @@ pub struct StructuredFourier {
     padded: usize,
     count: usize,
     dim: usize,
+    /// k(0).
+    variance: f64,
 }
 
 /// One p × p product: multiply, then (permute, multiply) after each transform but the last, which only multiplies.
@@ -61,7 +63,7 @@ impl StructuredFourier {
     where
         Radial<F>: Spectral,
     {
-        Self::build(kernel.scale(), dim, frequencies, |p, item| {
+        Self::build(kernel, dim, frequencies, |p, item| {
             let mut rng = stream(seed, item);
             let signs = signs(p, &mut rng);
             let normal: Vec<f64> = (0..p).map(|_| StandardNormal.sample(&mut rng)).collect();
@@ -83,7 +85,7 @@ impl StructuredFourier {
     /// # Errors
     /// As [`StructuredFourier::fastfood`].
     pub fn sorf(kernel: &Rbf, dim: usize, frequencies: usize, seed: u64) -> Result<Self, Error> {
-        Self::build(kernel.length_scale(), dim, frequencies, |p, item| {
+        Self::build(kernel, dim, frequencies, |p, item| {
             let mut rng = stream(seed, item);
             Self::sorf_chain([signs(p, &mut rng), signs(p, &mut rng), signs(p, &mut rng)])
         })
@@ -110,16 +112,17 @@ impl StructuredFourier {
     }
 
     fn build(
-        scale: &LengthScale,
+        kernel: &impl Spectral,
         dim: usize,
         count: usize,
         chain: impl Fn(usize, u64) -> Chain,
     ) -> Result<Self, Error> {
         check_count("a random Fourier map (frequencies)", count)?;
-        scale.check(dim)?;
+        kernel.scale().check(dim)?;
         let padded = dim.max(1).next_power_of_two();
         let chains = (0..count.div_ceil(padded)).map(|item| chain(padded, item as u64)).collect();
-        Ok(Self::from_chains(chains, scale, (padded, count, dim)))
+        let map = Self::from_chains(chains, kernel.scale(), (padded, count, dim));
+        Ok(Self { variance: kernel.variance(), ..map })
     }
 
     /// Length scales enter the first multipliers, 1/π of half turns the last.
@@ -137,7 +140,7 @@ impl StructuredFourier {
                 last.iter_mut().for_each(|s| *s /= PI);
             }
         }
-        Self { chains, padded, count, dim }
+        Self { chains, padded, count, dim, variance: 1.0 }
     }
 
     /// Number D of frequencies.
@@ -184,7 +187,7 @@ impl<T: Real> Work<T> for Transform<'_, T> {
     fn run<V: Vector<Scalar = T>>(self) {
         let Self { map, xs, rows, mut out, ws } = self;
         let (p, lanes) = (map.padded, V::LANES);
-        let amplitude = V::splat((1.0 / map.count as f64).sqrt());
+        let amplitude = V::splat((map.variance / map.count as f64).sqrt());
         let (mut points, mut work, mut other) = (ws.take(p * lanes), ws.take(p * lanes), ws.take(p * lanes));
         let n = rows.len();
         for first in (0..n).step_by(lanes) {

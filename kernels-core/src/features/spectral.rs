@@ -3,15 +3,22 @@
 use rand::Rng;
 use rand_distr::{Cauchy as CauchyVariable, Distribution, Gamma, StandardNormal};
 
-use crate::{Cauchy, Exponential, Laplacian, LengthScale, Matern, RationalQuadratic, Rbf};
+use crate::{
+    Cauchy, Exponential, InverseMultiquadric, Laplacian, LengthScale, Matern, RationalQuadratic, Rbf,
+};
 
-/// A kernel of x − y with k(0) = 1 and a spectral density that can be drawn from: ∫ p(ω) e^(iω·δ) dω = k(δ).
+/// A kernel of x − y with a spectral measure p that can be drawn from: E e^(iω·δ) = k(δ)/k(0).
 pub trait Spectral {
     /// Overwrites `frequency`, of length d, with a draw of ω.
     fn draw(&self, frequency: &mut [f64], rng: &mut dyn Rng);
 
-    /// The length scale, whose values must be one or d.
+    /// The length scale that frequencies are divided by, whose values must be one or d.
     fn scale(&self) -> &LengthScale;
+
+    /// k(0).
+    fn variance(&self) -> f64 {
+        1.0
+    }
 }
 
 /// A gamma variable of this shape and scale 1.
@@ -22,7 +29,7 @@ fn gamma(shape: f64, rng: &mut dyn Rng) -> f64 {
 
 /// ω = √τ N(0, I), the spectra of all radial kernels, with τ as given.
 macro_rules! spectral {
-    ($($kernel:ty, |$profile:ident, $rng:ident| $variance:expr;)*) => {$(
+    ($($kernel:ty, |$profile:ident, $rng:ident| $variance:expr $(, $at_zero:expr)?;)*) => {$(
         impl Spectral for $kernel {
             fn draw(&self, frequency: &mut [f64], $rng: &mut dyn Rng) {
                 let $profile = self.profile();
@@ -35,6 +42,10 @@ macro_rules! spectral {
             fn scale(&self) -> &LengthScale {
                 self.length_scale()
             }
+            $(fn variance(&self) -> f64 {
+                let $profile = self.profile();
+                $at_zero
+            })?
         }
     )*};
 }
@@ -49,6 +60,9 @@ spectral! {
     RationalQuadratic, |profile, rng| gamma(profile.alpha(), rng) / profile.alpha();
     // 1/(1+s) = E exp(−τ s/2) with τ = 2 Gamma(1).
     Cauchy, |_profile, rng| 2.0 * gamma(1.0, rng);
+    // c^(−2β) (1 + s/c²)^(−β), and the same.
+    InverseMultiquadric, |profile, rng| 2.0 * gamma(profile.shape().1, rng) / profile.shape().0.powi(2),
+        profile.shape().0.powf(-2.0 * profile.shape().1);
 }
 
 impl Spectral for Laplacian {

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use nalgebra::DMatrixView;
+
 use super::{
     Path, Paths, ScaledValue,
+    adjoint::{Sink, gradients},
     cells::{Pair, Plan, Source, Strips, values},
+    gradient::ByParameters,
     grid::{Grid, Recurrence},
     lift::Lift,
     signature::{entries, place, used},
@@ -73,19 +77,7 @@ impl GlobalAlignment {
     fn sums<T: Real>(&self, xs: &Paths<T>, ys: &Paths<T>, indices: &[(usize, usize)]) -> Vec<ScaledValue> {
         let knots = Lift { kernel: &self.local, xs, ys, differences: false };
         let weighted = Weighted { inner: &knots, triangle: self.triangle };
-        let pairs: Vec<Pair> = indices
-            .iter()
-            .map(|&(x, y)| Pair {
-                x,
-                y,
-                rows: xs.range(x).len(),
-                cols: ys.range(y).len(),
-                scale: 1.0,
-                plan: Plan::default(),
-                watch: true,
-                weight: ScaledValue::ONE,
-            })
-            .collect();
+        let pairs = pairs(xs, ys, indices.iter().map(|&at| (at, ScaledValue::ONE)));
         let mut sums = values(&Source::Lifted(&weighted), &pairs, Grid::new(Recurrence::Alignment));
         for (sum, pair) in sums.iter_mut().zip(&pairs) {
             // A row of the table had more than the range of f64 from end to end: logarithms have no range.
@@ -94,6 +86,38 @@ impl GlobalAlignment {
             }
         }
         sums
+    }
+
+    /// Sums over alignments of series with themselves, where they are used.
+    fn norms<T: Real>(&self, xs: &Paths<T>, used: &[usize]) -> Vec<ScaledValue> {
+        let own: Vec<(usize, usize)> = used.iter().map(|&i| (i, i)).collect();
+        let mut norms = vec![ScaledValue::ONE; xs.len()];
+        used.iter().zip(self.sums(xs, xs, &own)).for_each(|(&i, norm)| norms[i] = norm);
+        norms
+    }
+
+    /// Adds Σ w ∂(sum over alignments)/∂ℓ for pairs with weights. Where only logarithms hold a sum, it is too small for its cosine to
+    /// change, and nothing is added.
+    fn add_derivatives<T: Real>(
+        &self,
+        xs: &Paths<T>,
+        ys: &Paths<T>,
+        weighted: &[((usize, usize), ScaledValue)],
+        gradient: &mut [f64],
+    ) {
+        let lift = || Lift { kernel: &self.local, xs, ys, differences: false };
+        let knots = lift();
+        let cells = Weighted { inner: &knots, triangle: self.triangle };
+        let pairs = pairs(xs, ys, weighted.iter().copied());
+        let count = gradient.len();
+        let scheme = Grid::new(Recurrence::Alignment);
+        let sinks = gradients(&Source::Lifted(&cells), &pairs, scheme, || Unweighted {
+            inner: ByParameters::new(lift(), 1.0, count),
+            triangle: self.triangle,
+        });
+        for sink in sinks {
+            gradient.iter_mut().zip(sink.inner.gradient()).for_each(|(to, g)| *to += g);
+        }
     }
 
     /// Values of pairs from those of `norms` on the diagonal.
@@ -109,19 +133,58 @@ impl GlobalAlignment {
         if !self.normalize {
             return sums.iter().map(ScaledValue::value).collect();
         }
-        let norms = |paths: &Paths<T>, used: &[usize]| {
-            let own: Vec<(usize, usize)> = used.iter().map(|&i| (i, i)).collect();
-            let mut norms = vec![ScaledValue::ONE; paths.len()];
-            used.iter().zip(self.sums(paths, paths, &own)).for_each(|(&i, norm)| norms[i] = norm);
-            norms
-        };
-        let x = norms(xs, rows);
-        let y = if within { x.clone() } else { norms(ys, cols) };
+        let x = self.norms(xs, rows);
+        let y = if within { x.clone() } else { self.norms(ys, cols) };
         let cosine = |(&(i, j), k): (&(usize, usize), &ScaledValue)| {
             let cosine = k.normalized(x[i], y[j]);
             if within && i == j && cosine > 0.0 { 1.0 } else { cosine }
         };
         pairs.iter().zip(&sums).map(cosine).collect()
+    }
+}
+
+/// Pairs of series with the weights of their values.
+fn pairs<T: Real>(
+    xs: &Paths<T>,
+    ys: &Paths<T>,
+    weighted: impl Iterator<Item = ((usize, usize), ScaledValue)>,
+) -> Vec<Pair> {
+    let pair = |((x, y), weight)| Pair {
+        x,
+        y,
+        rows: xs.range(x).len(),
+        cols: ys.range(y).len(),
+        scale: 1.0,
+        plan: Plan::default(),
+        watch: true,
+        weight,
+    };
+    weighted.map(pair).collect()
+}
+
+/// Derivatives by numbers on cells that were multiplied by the weights of a triangle.
+struct Unweighted<'a, T: Real> {
+    inner: ByParameters<'a, T>,
+    triangle: usize,
+}
+
+impl<T: Real> Sink for Unweighted<'_, T> {
+    fn strip(&mut self, pair: &Pair, rows: Range<usize>, derivatives: &[f64]) {
+        let mut by_local = derivatives.to_vec();
+        triangular(self.triangle, rows.clone(), pair.cols, &mut by_local);
+        self.inner.strip(pair, rows, &by_local);
+    }
+}
+
+/// Multiplies rows of a table by 1 − |i − j|/`width`, not below 0; by 1 for a width of 0.
+fn triangular(width: usize, rows: Range<usize>, cols: usize, table: &mut [f64]) {
+    if width == 0 {
+        return;
+    }
+    for (i, row) in rows.zip(table.chunks_exact_mut(cols)) {
+        for (j, value) in row.iter_mut().enumerate() {
+            *value *= (1.0 - i.abs_diff(j) as f64 / width as f64).max(0.0);
+        }
     }
 }
 
@@ -134,14 +197,7 @@ struct Weighted<'a> {
 impl Strips for Weighted<'_> {
     fn strip(&self, pair: &Pair, rows: Range<usize>, out: &mut [f64]) {
         self.inner.strip(pair, rows.clone(), out);
-        if self.triangle == 0 {
-            return;
-        }
-        for (i, out) in rows.zip(out.chunks_exact_mut(pair.cols)) {
-            for (j, out) in out.iter_mut().enumerate() {
-                *out *= (1.0 - i.abs_diff(j) as f64 / self.triangle as f64).max(0.0);
-            }
-        }
+        triangular(self.triangle, rows, pair.cols, out);
     }
 }
 
@@ -175,9 +231,8 @@ fn in_logarithms(cells: &dyn Strips, pair: &Pair) -> ScaledValue {
 }
 
 impl Describe for GlobalAlignment {
-    /// Optimisers leave the length scale alone: its derivative is not available.
     fn params(&self) -> Vec<Param> {
-        self.local.params().into_iter().map(|p| Param { fixed: true, ..p }).collect()
+        self.local.params()
     }
     fn set_params(&mut self, values: &[f64]) -> Result<(), Error> {
         self.local.set_params(values)
@@ -216,6 +271,50 @@ impl<T: Real> Kernel<Paths<T>> for GlobalAlignment {
         let pairs: Vec<(usize, usize)> = used.iter().map(|&i| (i, i)).collect();
         let values = self.finish(xs, xs, true, (&used, &used), &pairs);
         out.iter_mut().zip(values).for_each(|(out, value)| *out = T::of(value));
+    }
+
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Paths<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        _: &mut Workspace<T>,
+    ) {
+        let (xs, ys) = (at.xs(), at.ys());
+        let mut indices = Vec::new();
+        let mut given = Vec::new();
+        for (j, c) in at.cols().enumerate() {
+            for (i, r) in at.rows().enumerate() {
+                let w = weights[(i, j)].to_f64();
+                if w.abs() > 0.0 || w.is_nan() {
+                    indices.push((r, c));
+                    given.push(w);
+                }
+            }
+        }
+        if !self.normalize {
+            let all: Vec<_> =
+                indices.into_iter().zip(given.iter().map(|&w| ScaledValue::new(w, 0))).collect();
+            self.add_derivatives(xs, ys, &all, gradient);
+            return;
+        }
+        // d(k/√(a b)) = dk/√(a b) − ½ (k/√(a b)) (da/a + db/b).
+        let (rows, cols) = used(at);
+        let (x, y) = (self.norms(xs, &rows), self.norms(ys, &cols));
+        let mut own = (vec![0.0; xs.len()], vec![0.0; ys.len()]);
+        let mut all = Vec::with_capacity(given.len());
+        for ((&(i, j), &w), sum) in indices.iter().zip(&given).zip(self.sums(xs, ys, &indices)) {
+            let cosine = sum.normalized(x[i], y[j]);
+            own.0[i] -= 0.5 * w * cosine;
+            own.1[j] -= 0.5 * w * cosine;
+            all.push(((i, j), ScaledValue::new(w, 0).over_roots(x[i], y[j])));
+        }
+        self.add_derivatives(xs, ys, &all, gradient);
+        for (used, paths, norms, own) in [(rows, xs, x, own.0), (cols, ys, y, own.1)] {
+            let weight = |i: usize| ScaledValue::new(own[i], 0).over_roots(norms[i], norms[i]);
+            let pairs: Vec<_> = used.into_iter().map(|i| ((i, i), weight(i))).collect();
+            self.add_derivatives(paths, paths, &pairs, gradient);
+        }
     }
 
     fn check(&self, xs: &Paths<T>) -> Result<(), Error> {

@@ -119,7 +119,7 @@ impl<'a> Cells<'a> {
                     let to = cells.dy[lane..].iter_mut().step_by(width);
                     to.zip(ys.of(pair.y)).for_each(|(to, from)| *to = *from);
                 }
-                cells.row = vec![0.0; cols * width];
+                cells.row = vec![0.0; TOGETHER.min(rows) * cols * width];
             }
             Source::Lifted(_) => {
                 cells.row = vec![0.0; strip_rows(cols).min(rows) * cols * width];
@@ -133,10 +133,16 @@ impl<'a> Cells<'a> {
     pub(super) fn row(&mut self, i: usize) -> &[f64] {
         match self.source {
             Source::Linear(xs, _) => {
-                let size = xs.dim * self.width;
-                let dx = &self.dx[i * size..(i + 1) * size];
-                f64::dispatch(Products { dim: xs.dim, dx, dy: &self.dy, out: &mut self.row });
-                &self.row
+                if !self.strip.contains(&i) {
+                    let start = i / TOGETHER * TOGETHER;
+                    self.strip = start..(start + TOGETHER).min(self.rows);
+                    let size = xs.dim * self.width;
+                    let dx = &self.dx[self.strip.start * size..self.strip.end * size];
+                    let out = &mut self.row[..self.strip.len() * self.cols * self.width];
+                    f64::dispatch(Products { dim: xs.dim, dx, dy: &self.dy, out });
+                }
+                let size = self.cols * self.width;
+                &self.row[(i - self.strip.start) * size..][..size]
             }
             Source::Lifted(strips) => {
                 if !self.strip.contains(&i) {
@@ -181,7 +187,10 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// A row of inner products of increments.
+/// Rows whose inner products are made together: the increments of y then are read half as often.
+const TOGETHER: usize = 2;
+
+/// One row of inner products of increments, or [`TOGETHER`] of them.
 pub(super) struct Products<'a> {
     pub(super) dim: usize,
     pub(super) dx: &'a [f64],
@@ -205,32 +214,50 @@ impl Work<f64> for Products<'_> {
 }
 
 impl Products<'_> {
-    /// The step of x stays in registers.
+    /// The steps of x stay in registers.
     #[inline(always)]
     fn few<V: Vector<Scalar = f64>, const D: usize>(self) {
+        if self.dx.len() == D * V::LANES { self.rows::<V, D, 1>() } else { self.rows::<V, D, TOGETHER>() }
+    }
+
+    #[inline(always)]
+    fn rows<V: Vector<Scalar = f64>, const D: usize, const R: usize>(self) {
         let l = V::LANES;
-        let mut dx = [V::splat(0.0); D];
-        for k in 0..D {
-            dx[k] = V::load(&self.dx[k * l..]);
-        }
-        for (out, dy) in self.out.chunks_exact_mut(l).zip(self.dy.chunks_exact(D * l)) {
-            let mut sum = dx[0] * V::load(dy);
-            for k in 1..D {
-                sum = dx[k].mul_add(V::load(&dy[k * l..]), sum);
+        let mut dx = [[V::splat(0.0); D]; R];
+        for r in 0..R {
+            for k in 0..D {
+                dx[r][k] = V::load(&self.dx[(r * D + k) * l..]);
             }
-            sum.store(out);
+        }
+        let size = self.out.len() / R;
+        let (first, second) = self.out.split_at_mut(size);
+        for (j, dy) in self.dy.chunks_exact(D * l).enumerate() {
+            let mut sums = [V::splat(0.0); R];
+            for k in 0..D {
+                let y = V::load(&dy[k * l..]);
+                for r in 0..R {
+                    sums[r] = if k == 0 { dx[r][0] * y } else { dx[r][k].mul_add(y, sums[r]) };
+                }
+            }
+            sums[0].store(&mut first[j * l..]);
+            if R > 1 {
+                sums[R - 1].store(&mut second[j * l..]);
+            }
         }
     }
 
     #[inline(always)]
     fn many<V: Vector<Scalar = f64>>(self) {
         let l = V::LANES;
-        for (out, dy) in self.out.chunks_exact_mut(l).zip(self.dy.chunks_exact(self.dim * l)) {
-            let mut sum = V::splat(0.0);
-            for (x, y) in self.dx.chunks_exact(l).zip(dy.chunks_exact(l)) {
-                sum = V::load(x).mul_add(V::load(y), sum);
+        let (dim, cols) = (self.dim, self.dy.len() / (self.dim * l));
+        for (out, dx) in self.out.chunks_exact_mut(cols * l).zip(self.dx.chunks_exact(dim * l)) {
+            for (out, dy) in out.chunks_exact_mut(l).zip(self.dy.chunks_exact(dim * l)) {
+                let mut sum = V::splat(0.0);
+                for (x, y) in dx.chunks_exact(l).zip(dy.chunks_exact(l)) {
+                    sum = V::load(x).mul_add(V::load(y), sum);
+                }
+                sum.store(out);
             }
-            sum.store(out);
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct SignatureFeatures {
     frequencies: Vec<Vec<f64>>,
     dim: usize,
     count: usize,
+    /// k(0) of the lift.
+    variance: f64,
     /// For the tensor form: for each level 2 `count` × `components`, column by column.
     projections: Option<(usize, Vec<Vec<f64>>)>,
 }
@@ -68,7 +70,7 @@ impl SignatureFeatures {
             }
             drawn.push(own);
         }
-        Self::checked(drawn, dim, frequencies)
+        Ok(Self { variance: lift.variance(), ..Self::checked(drawn, dim, frequencies)? })
     }
 
     /// The tensor form: 1 + `levels` · `components` features.
@@ -138,7 +140,7 @@ impl SignatureFeatures {
         if count == 0 {
             return error("frequencies", 0, "an integer, 1 or above");
         }
-        Ok(Self { frequencies, dim, count, projections: None })
+        Ok(Self { frequencies, dim, count, variance: 1.0, projections: None })
     }
 
     /// Where the features of each level begin: level 0, 1, …, and the end.
@@ -163,10 +165,12 @@ impl SignatureFeatures {
         first: bool,
         out: &mut [f64],
     ) {
+        let amplitude = self.variance.sqrt();
         // `angles` keeps sines and cosines at the last knot.
         for (j, frequency) in self.frequencies[level].chunks_exact(self.dim.max(1)).enumerate() {
             let angle: f64 = frequency.iter().zip(knot.clone()).map(|(w, x)| w * x).sum();
             let (sine, cosine) = angle.sin_cos();
+            let (sine, cosine) = (amplitude * sine, amplitude * cosine);
             if !first {
                 out[j] = sine - angles[j];
                 out[self.count + j] = cosine - angles[self.count + j];

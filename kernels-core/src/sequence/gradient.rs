@@ -51,12 +51,22 @@ fn at_knots(derivatives: &[f64], cols: usize, scale: f64, differences: bool) -> 
 }
 
 /// Sums derivatives by the lift's parameters.
-struct ByParameters<'a, T: Real> {
+pub(super) struct ByParameters<'a, T: Real> {
     lift: Lift<'a, T>,
     /// What the lift itself is multiplied by in the number on a cell, over the pair's whole factor.
     linear: f64,
     gradient: Vec<f64>,
     ws: Workspace<T>,
+}
+
+impl<'a, T: Real> ByParameters<'a, T> {
+    pub(super) fn new(lift: Lift<'a, T>, linear: f64, count: usize) -> Self {
+        Self { lift, linear, gradient: vec![0.0; count], ws: Workspace::new() }
+    }
+
+    pub(super) fn gradient(&self) -> &[f64] {
+        &self.gradient
+    }
 }
 
 impl<T: Real> Sink for ByParameters<'_, T> {
@@ -319,11 +329,8 @@ impl<S> Signature<S> {
         }
         let count = gradient.len();
         let sinks = setting.with_source(|source| {
-            self.sweep_back(source, &pairs, || ByParameters {
-                lift: setting.lift(),
-                linear: setting.linear().unwrap_or(1.0),
-                gradient: vec![0.0; count],
-                ws: Workspace::new(),
+            self.sweep_back(source, &pairs, || {
+                ByParameters::new(setting.lift(), setting.linear().unwrap_or(1.0), count)
             })
         });
         for sink in sinks {

@@ -111,7 +111,7 @@ impl Grid {
                 let above = V::load(vertex);
                 let (mut diagonal, mut up) = (corner, above);
                 for left in &mut left[..p] {
-                    let new = left.mul_add(a, up.mul_add(a, -(diagonal * b)));
+                    let new = (*left + up).mul_add(a, -(diagonal * b));
                     diagonal = *left;
                     *left = new;
                     up = new;

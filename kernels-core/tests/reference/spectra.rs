@@ -1,9 +1,10 @@
 //! Spectral densities, square roots and samplers against closed forms in 40 digits.
 
 use kernels_core::{
-    AnyKernel, Cauchy, CauchyProduct, Exponential, GammaExponential, GeneralizedGaussian,
-    InverseMultiquadric, Kernel, Laplacian, Logistic, Matern, RationalQuadratic, Rbf, Rows, Sech, Sinc,
-    Spectral, SpectralDensity, SquareRoot, spectral_power, square_root,
+    AnyKernel, BSpline, Cauchy, CauchyProduct, Exponential, GammaExponential, GeneralizedGaussian,
+    InverseMultiquadric, Kernel, Laplacian, Logistic, Matern, Periodic, RandomFourier, RationalQuadratic,
+    Rbf, Rows, Sech, Sinc, Spectral, SpectralDensity, SpectralMixture, SquareRoot, features, spectral_power,
+    square_root,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -104,7 +105,85 @@ fn roots_and_powers() {
     assert!((power.eval(&[0.0, 0.0], &[1.0, 0.0]) - (-1.0_f64).exp()).abs() < 1e-15);
 }
 
-/// E cos(ω·δ) = k(δ) within 5 standard errors, which are below √(½/n).
+#[test]
+fn root_of_a_spline() {
+    // ∫ r(x, z) r(z, y) dz by the midpoint rule: exact to its second order where the root is a hat, order 2.
+    for (order, tolerance) in [(4, 1e-6), (6, 1e-6), (8, 1e-9), (12, 1e-9)] {
+        let kernel = BSpline::new(order, LENGTH).unwrap().with_peak(1.5).unwrap();
+        let root = kernel.square_root(1).unwrap();
+        let step = 1e-3;
+        for y in [0.0, 0.3, 1.1, 2.0] {
+            let sum: f64 = (-8000..8000)
+                .map(|i| (f64::from(i) + 0.5) * step)
+                .map(|z| root.eval(&[0.0], &[z]) * root.eval(&[z], &[y]) * step)
+                .sum();
+            let expected: f64 = kernel.eval(&[0.0], &[y]);
+            assert!((sum - expected).abs() < tolerance, "order {order} at {y}: {sum}, {expected}");
+        }
+        let text: AnyKernel<f64> =
+            format!("bspline(order={order}, length_scale=0.8, peak=1.5)").parse().unwrap();
+        let dynamic = square_root(&text, 2).unwrap();
+        let direct = kernel.square_root(2).unwrap();
+        let (x, y) = ([0.0, 0.1], [0.2, 0.4]);
+        let (a, b): (f64, f64) = (dynamic.eval(&x, &y), direct.eval(&x, &y));
+        assert!((a - b).abs() < 1e-14);
+        assert!(kernel.spectral_power(0.3, 1).is_err());
+    }
+    assert!(BSpline::new(2, 1.0).unwrap().square_root(1).is_err());
+    assert!(BSpline::new(5, 1.0).unwrap().square_root(1).is_err());
+}
+
+#[test]
+fn turns_of_the_periodic_kernel() {
+    let file = read(include_str!("spectral.json"));
+    let series = &file["periodic_series"];
+    let number = |name: &str| series[name].as_f64().unwrap();
+    let kernel = Periodic::new(number("period"), number("lengthscale")).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let draws = 50_000;
+    let mut counts = [0_u32; 9];
+    for _ in 0..draws {
+        let mut frequency = [0.0];
+        kernel.draw(&mut frequency, &mut rng);
+        let turns = frequency[0] * number("period") / (2.0 * std::f64::consts::PI);
+        assert!((turns - turns.round()).abs() < 1e-12);
+        if let Some(count) = counts.get_mut(turns.abs().round() as usize) {
+            *count += 1;
+        }
+    }
+    for (k, c) in series["coeffs_c_k_k0_8"].as_array().unwrap().iter().enumerate() {
+        // c_k are the probabilities of ±k: a binomial count, within 5 deviations and a half.
+        let (p, n) = (c.as_f64().unwrap(), f64::from(draws));
+        let deviation = (n * p * (1.0 - p)).sqrt();
+        assert!((f64::from(counts[k]) - n * p).abs() <= 5.0 * deviation + 0.5, "{k}: {}", counts[k]);
+    }
+    // Length scales at which no turn, and at which countless ones, are drawn.
+    for length_scale in [1e-200, 1e-12, 1e12, 1e200] {
+        let mut frequency = [0.0];
+        Periodic::new(1.0, length_scale).unwrap().draw(&mut frequency, &mut rng);
+        assert!(frequency[0].is_finite());
+    }
+}
+
+#[test]
+fn the_value_at_0_enters_features() {
+    let xs = Rows::from_row_major(vec![0.3, 0.1, -0.7, 1.2], 2, 2).unwrap();
+    let mixture = SpectralMixture::new(
+        &[0.5, 1.5],
+        &[vec![0.1, 0.3], vec![0.5, 0.0]],
+        &[vec![0.2, 0.1], vec![0.3, 0.2]],
+    )
+    .unwrap();
+    let z = features(&RandomFourier::new(&mixture, 2, 50, 3).unwrap(), &xs).unwrap();
+    let squared: f64 = z.row(0).norm_squared();
+    assert!((squared - 2.0).abs() < 1e-12);
+    assert!(RandomFourier::new(&mixture, 3, 50, 3).is_err());
+    let multiquadric = InverseMultiquadric::new(0.5, 1.0).unwrap();
+    let z = features(&RandomFourier::orthogonal(&multiquadric, 2, 50, 3).unwrap(), &xs).unwrap();
+    assert!((z.row(1).norm_squared() - 4.0).abs() < 1e-12);
+}
+
+/// E cos(ω·δ) = k(δ)/k(0) within 5 standard errors, which are below √(½/n).
 #[test]
 fn samplers_draw_from_the_density() {
     fn check(kernel: &(impl Kernel<Rows<f64>> + Spectral), name: &str) {
@@ -121,9 +200,10 @@ fn samplers_draw_from_the_density() {
             }
         }
         for (sum, t) in sums.into_iter().zip(places) {
-            let (got, expected) = (sum / draws as f64, kernel.eval(&[0.0, 0.0], &t));
+            let at = |t: &[f64]| kernel.eval(&[0.0, 0.0], t) / kernel.variance();
+            let (got, expected) = (sum / draws as f64, at(&t));
             // Var cos(ω·δ) = (1 + k(2δ))/2 − k(δ)².
-            let double = kernel.eval(&[0.0, 0.0], &[2.0 * t[0], 2.0 * t[1]]);
+            let double = at(&[2.0 * t[0], 2.0 * t[1]]);
             let deviation = ((0.5 * (1.0 + double) - expected * expected) / draws as f64).sqrt();
             assert!(
                 (got - expected).abs() <= 5.0 * deviation + 1e-12,
@@ -131,6 +211,10 @@ fn samplers_draw_from_the_density() {
             );
         }
     }
+    check(&InverseMultiquadric::new(0.6, 1.2).unwrap(), "inverse multiquadric");
+    check(&Periodic::new(0.9, 0.7).unwrap(), "periodic");
+    let (means, scales) = ([vec![0.1, 0.3], vec![0.5, 0.0]], [vec![0.2, 0.1], vec![0.3, 0.0]]);
+    check(&SpectralMixture::new(&[0.6, 0.9], &means, &scales).unwrap(), "spectral mixture");
     check(&Sinc::new(1.3).unwrap(), "sinc");
     check(&Sech::new(1.3).unwrap(), "sech");
     check(&Logistic::new(0.7).unwrap(), "logistic");

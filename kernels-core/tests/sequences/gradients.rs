@@ -137,6 +137,8 @@ mod contract {
             "signature(static=2 * linear(), solver=fd(dyadic=1, order=2))",
             "signature(static=rbf(length_scale=0.7), solver=truncated(levels=3, order=2))",
             "2 * signature(static=matern(nu=2.5), normalize=true, time=true) + white(variance=0.1)",
+            "gak(length_scale=0.8)",
+            "gak(length_scale=[0.8, 2], triangle=3, normalize=false)",
         ])
         .prop_map(|text| text.parse().unwrap())
     }
