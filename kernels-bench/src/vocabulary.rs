@@ -15,7 +15,7 @@ pub(crate) fn rows<T: Real>() -> Vocabulary<Rows<T>>
 where
     Rows<T>: Readable,
 {
-    kernels_ntk::with_networks(Rows::vocabulary())
+    kernels_ntk::with_images(kernels_ntk::with_networks(Rows::vocabulary()))
 }
 
 /// All families by the kind of points they are for.

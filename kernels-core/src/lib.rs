@@ -139,7 +139,7 @@ pub use real::Real;
 pub use remainder::Remainder;
 pub use separable::*;
 pub use sequence::*;
-pub use simd::Vector;
+pub use simd::{Simd, Vector, Work};
 pub use sparse::Sparse;
 pub use spectra::{SpectralDensity, SquareRoot, spectral_power, square_root};
 pub use spectral_mixture::SpectralMixture;
