@@ -15,7 +15,7 @@ pub(crate) fn rows<T: Real>() -> Vocabulary<Rows<T>>
 where
     Rows<T>: Readable,
 {
-    kernels_ntk::with_networks(Rows::vocabulary())
+    kernels_ntk::with_images(kernels_ntk::with_networks(Rows::vocabulary()))
 }
 
 /// All families by the kind of points they are for.
@@ -45,6 +45,11 @@ pub(crate) struct RowKernel(AnyKernel<f64>);
 impl RowKernel {
     pub(crate) fn new(kernel: impl Kernel<Rows<f64>> + Clone + 'static) -> Self {
         Self(AnyKernel::new(kernel))
+    }
+
+    /// The kernel itself.
+    pub(crate) fn dynamic(&self) -> &AnyKernel<f64> {
+        &self.0
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which molecules are mutagenic: the Weisfeiler–Lehman kernel on the 188 graphs of MUTAG, a third of them held out, and ridge
 //! regression on ±1. Any kernel machine takes the same matrix, or `WeisfeilerLehman` itself with the graphs as points.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use kernels_core::{Points, dense::Cholesky};
 use kernels_graph::{Error, WeisfeilerLehman, explicit_features, graph_cross_gram, graph_gram, read_tu};

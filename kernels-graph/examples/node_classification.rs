@@ -1,6 +1,6 @@
 //! Two labelled members of a karate club, and the faction that each of the others joined: random-walk features and ridge regression, at a
 //! cost linear in the graph.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use kernels_graph::{EdgeList, Error, NodeKernel, RandomWalks};
 use nalgebra::dmatrix;
