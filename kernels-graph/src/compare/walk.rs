@@ -1,5 +1,7 @@
 //! Random-walk kernels.
 
+use std::sync::OnceLock;
+
 use kernels_core::Points;
 use kernels_core::dense::SymmetricEigen;
 #[cfg(test)]
@@ -120,10 +122,22 @@ fn radius(graph: &Graph) -> f64 {
     if !graph.is_directed() {
         return graph.spectral_radius(500).1;
     }
+    row_bound(graph)
+}
+
+/// The largest row or column sum, whichever is less: a bound of the spectral radius.
+fn row_bound(graph: &Graph) -> f64 {
+    let out = largest(&graph.degrees());
+    if !graph.is_directed() {
+        return out;
+    }
     let mut into = vec![0.0; graph.nodes()];
     graph.edge_list().for_each(|(_, v, w)| into[v] += w);
-    let largest = |d: &[f64]| d.iter().copied().fold(0.0, f64::max);
-    largest(&graph.degrees()).min(largest(&into))
+    out.min(largest(&into))
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
 }
 
 /// A graph as the random-walk kernel sees it.
@@ -132,12 +146,28 @@ pub struct WalkForm(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// Eigenvalues of A with squared components of 1 on their eigenvectors.
-    Spectrum(Vec<(f64, f64)>),
+    /// An undirected graph: a few scaled counts, and the spectrum for pairs that need more of them.
+    Both(Vec<f64>, f64, Spectrum),
     /// log-scaled counts: wₖ / scaleᵏ, and the scale.
     Counts(Vec<f64>, f64),
     Graph(LabelledGraph),
 }
+
+/// Eigenvalues of A with squared components of 1 on their eigenvectors, made when first needed.
+#[derive(Clone, Debug)]
+struct Spectrum {
+    graph: Graph,
+    pairs: OnceLock<Vec<(f64, f64)>>,
+}
+
+impl Spectrum {
+    fn pairs(&self) -> &[(f64, f64)] {
+        self.pairs.get_or_init(|| spectrum(&self.graph).unwrap_or_default())
+    }
+}
+
+/// Counts of an undirected graph: enough for the last digit where λ times both scales is at most ½ (geometric), 8 (exponential).
+const SHORT: usize = 64;
 
 /// Steps after which a series of a directed graph is cut.
 const LONGEST: usize = 400;
@@ -151,16 +181,27 @@ impl GraphKernel for WalkSeries {
         } else if graph.graph().is_directed() || self.steps.is_some() {
             counts(graph.graph(), self.steps.unwrap_or(LONGEST))
         } else {
-            spectrum(graph.graph()).map_or_else(|| counts(graph.graph(), LONGEST), Form::Spectrum)
+            let scale = largest(&graph.graph().degrees()).max(f64::MIN_POSITIVE);
+            let pairs = Spectrum { graph: graph.graph().clone(), pairs: OnceLock::new() };
+            Form::Both(scaled_counts(graph.graph(), SHORT, scale), scale, pairs)
         })
     }
 
     fn compare(&self, x: &WalkForm, y: &WalkForm) -> f64 {
         match (&x.0, &y.0) {
-            (Form::Spectrum(x), Form::Spectrum(y)) => {
+            (Form::Both(x, sx, left), Form::Both(y, sy, right)) => {
+                let ratio = self.lambda * sx * sy;
+                if ratio <= if self.kind == WalkKind::Geometric { 0.5 } else { 8.0 } {
+                    return self.series(x, y, ratio);
+                }
+                if left.pairs().is_empty() || right.pairs().is_empty() {
+                    // The eigenvalues of weights that overflow.
+                    return f64::NAN;
+                }
                 let mut sum = 0.0;
-                for (a, s) in x {
-                    let inner: f64 = y
+                for (a, s) in left.pairs() {
+                    let inner: f64 = right
+                        .pairs()
                         .iter()
                         .map(|(b, t)| match self.kind {
                             WalkKind::Geometric => t / (1.0 - self.lambda * a * b),
@@ -175,22 +216,18 @@ impl GraphKernel for WalkSeries {
             (x, y) => {
                 let (x, sx) = as_counts(x, LONGEST);
                 let (y, sy) = as_counts(y, LONGEST);
-                let mut weight = 1.0;
-                let mut sum = 0.0;
-                for (k, (a, b)) in x.iter().zip(&y).enumerate() {
-                    sum += weight * a * b;
-                    weight *= sx * sy * self.lambda;
-                    if self.kind == WalkKind::Exponential {
-                        weight /= (k + 1) as f64;
-                    }
-                }
-                sum
+                self.series(&x, &y, sx * sy * self.lambda)
             }
         }
     }
 
     fn check(&self, graphs: &GraphSet) -> Result<(), Error> {
         if self.kind == WalkKind::Geometric && self.steps.is_none() && !graphs.is_empty() {
+            // A degree bounds the spectral radius: most sets need no iteration.
+            let most = graphs.iter().map(|g| row_bound(g.graph())).fold(0.0, f64::max);
+            if self.lambda * most * most < 1.0 {
+                return Ok(());
+            }
             let bound = walk_divergence_bound(graphs);
             if self.lambda >= bound {
                 return Err(Error::Divergent { what: "lambda", given: self.lambda, bound });
@@ -210,25 +247,29 @@ fn spectrum(graph: &Graph) -> Option<Vec<(f64, f64)>> {
 
 fn counts(graph: &Graph, steps: usize) -> Form {
     let scale = radius(graph).max(f64::MIN_POSITIVE);
-    let mut x = vec![1.0; graph.nodes()];
-    let mut out = vec![graph.nodes() as f64];
+    Form::Counts(scaled_counts(graph, steps, scale), scale)
+}
+
+/// wₖ / scaleᵏ.
+fn scaled_counts(graph: &Graph, steps: usize, scale: f64) -> Vec<f64> {
+    let n = graph.nodes();
+    let (mut x, mut next) = (vec![1.0; n], vec![0.0; n]);
+    let mut out = vec![n as f64];
     for _ in 0..steps {
-        x = (0..graph.nodes())
-            .map(|i| graph.neighbours(i).map(|(j, w)| w * x[j]).sum::<f64>() / scale)
-            .collect();
+        for (i, next) in next.iter_mut().enumerate() {
+            let (columns, weights) = graph.row(i);
+            *next = columns.iter().zip(weights).map(|(&j, w)| w * x[j as usize]).sum::<f64>() / scale;
+        }
+        std::mem::swap(&mut x, &mut next);
         out.push(x.iter().sum());
     }
-    Form::Counts(out, scale)
+    out
 }
 
 fn as_counts(form: &Form, steps: usize) -> (Vec<f64>, f64) {
     match form {
         Form::Counts(counts, scale) => (counts.clone(), *scale),
-        Form::Spectrum(pairs) => {
-            let scale = pairs.iter().fold(f64::MIN_POSITIVE, |a, (value, _)| a.max(value.abs()));
-            let one = |k: usize| pairs.iter().map(|(a, s)| s * (a / scale).powi(k as i32)).sum();
-            ((0..=steps).map(one).collect(), scale)
-        }
+        Form::Both(_, scale, spectrum) => (scaled_counts(&spectrum.graph, steps, *scale), *scale),
         Form::Graph(graph) => match counts(graph.graph(), steps) {
             Form::Counts(counts, scale) => (counts, scale),
             _ => (Vec::new(), 1.0),
@@ -237,6 +278,19 @@ fn as_counts(form: &Form, steps: usize) -> (Vec<f64>, f64) {
 }
 
 impl WalkSeries {
+    /// Σ over steps of xₖ yₖ times the weight of a walk, `ratio` to the power k.
+    fn series(&self, x: &[f64], y: &[f64], ratio: f64) -> f64 {
+        let (mut weight, mut sum) = (1.0, 0.0);
+        for (k, (a, b)) in x.iter().zip(y).enumerate() {
+            sum += weight * a * b;
+            weight *= ratio;
+            if self.kind == WalkKind::Exponential {
+                weight /= (k + 1) as f64;
+            }
+        }
+        sum
+    }
+
     fn labelled(&self, x: &LabelledGraph, y: &LabelledGraph) -> f64 {
         let (n, m) = (x.nodes(), y.nodes());
         let matched: Vec<bool> = (0..n * m)
