@@ -78,7 +78,7 @@ pub fn quadrature<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
 /// let (nodes, errors) =
 ///     kernels_sample::greedy_quadrature(&Rbf::new(1.0)?, &candidates, &z, (1.0_f64 / 3.0).sqrt(), 5)?;
 /// assert_eq!(nodes[0], 30); // the middle
-/// assert!(errors[4] < 1e-3 * errors[0]);
+/// assert!(errors[4] < 0.1 * errors[0]);
 /// # Ok::<(), kernels_sample::Error>(())
 /// ```
 pub fn greedy_quadrature<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
