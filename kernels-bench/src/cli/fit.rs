@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Out, Run, kernel};
 use crate::{
     data::{
-        Output,
+        Column, Output, Table,
         encode::{Choice, Encoder, Missing, Target, Task, Unseen, target},
         read_table,
     },
@@ -22,11 +22,14 @@ use crate::{
 /// A table and which of its columns are what.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Data {
-    /// Table: CSV (.gz too), Parquet or NPY.
+    /// Table: CSV (.gz too), Parquet or NPY; images as NPY (n, height, width, channels).
     data: PathBuf,
     /// Column to predict, by name or index from 0 [default: the last].
     #[arg(long)]
     target: Option<String>,
+    /// Targets in a table of one column, when `data` does not hold them (images as NPY, say).
+    #[arg(long, conflicts_with = "target")]
+    targets: Option<PathBuf>,
     /// Columns to use [default: all but the target].
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
@@ -50,6 +53,9 @@ pub(crate) struct Data {
     task: Task,
 }
 
+/// Name of the column of targets that come from a file of their own.
+const TARGET: &str = "target";
+
 /// Training data, ready for solvers.
 pub(crate) struct Training {
     pub(crate) encoder: Encoder,
@@ -59,8 +65,30 @@ pub(crate) struct Training {
 }
 
 impl Data {
+    /// The table, with targets of a file of their own as its last column.
+    fn table(&self) -> Result<Table, Error> {
+        let mut table = read_table(&self.data)?;
+        if let Some(path) = &self.targets {
+            let targets = read_table(path)?;
+            let shape = (targets.rows, targets.columns.len());
+            if shape != (table.rows, 1) {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "holds {shape:?} rows and columns; one column of {} targets is expected",
+                        table.rows
+                    ),
+                ));
+            }
+            table
+                .columns
+                .extend(targets.columns.into_iter().map(|c| Column { name: TARGET.to_owned(), ..c }));
+        }
+        Ok(table)
+    }
+
     pub(crate) fn read(&self) -> Result<Training, Error> {
-        let table = read_table(&self.data)?;
+        let table = self.table()?;
         let last = table.columns.last().map(|c| c.name.clone()).unwrap_or_default();
         let name = table.column(self.target.as_deref().unwrap_or(&last))?.name.clone();
         let choice = Choice {
@@ -98,7 +126,7 @@ impl Data {
 impl Data {
     /// Points and target of the table as a stored model sees them.
     pub(crate) fn read_for(&self, model: &Model) -> Result<(Rows<f64>, Target), Error> {
-        let table = read_table(&self.data)?;
+        let table = self.table()?;
         let (xs, rows) = model.encoder.encode(&table)?;
         let name = self.target.as_deref().unwrap_or(&model.target);
         let task = if model.classes.is_empty() { Task::Regression } else { Task::Classification };

@@ -13,7 +13,7 @@ use super::{Column, Output, Table, Values, stream::RowStream};
 use crate::error::Error;
 
 /// An array of any shape, in C order.
-pub(super) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
+pub(crate) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
     let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
     require_countable(&mut file).map_err(|message| Error::content(path, message))?;
     let npy = NpyFile::new(BufReader::new(file))
@@ -156,9 +156,19 @@ pub(super) fn stream(path: &Path) -> Result<(usize, RowStream), Error> {
     Ok((n, stream))
 }
 
-/// A matrix as a table with columns x0, x1, …
+/// A matrix as a table with columns x0, x1, …; of images (n, height, width, channels) a row holds one, channels last.
 pub(super) fn read_table(path: &Path) -> Result<Table, Error> {
-    let (values, n, dim) = read_matrix(path)?;
+    let (values, shape) = read_array(path)?;
+    let (n, dim) = match *shape {
+        [n] => (n, 1),
+        [n, dim] => (n, dim),
+        [n, height, width, channels] => (n, height * width * channels),
+        _ => {
+            let message =
+                format!("holds an array of shape {shape:?}; a matrix (n, d) or images are expected");
+            return Err(Error::content(path, message));
+        }
+    };
     let columns = (0..dim)
         .map(|j| {
             let numbers = (0..n).map(|i| Some(values[i * dim + j]).filter(|v| !v.is_nan())).collect();

@@ -2,6 +2,7 @@
 
 mod features;
 mod foundation;
+mod graph;
 mod group;
 mod machine;
 mod ntk;
@@ -127,8 +128,10 @@ impl Bench {
                 run.stopped()?;
                 let description = (group.describe)(task, folder.path())?;
                 let ours = Side::start("kernels", self.ours()?)?;
+                // A task without a peer is measured alone.
                 let theirs = python
                     .as_deref()
+                    .filter(|_| !task.peer.is_empty())
                     .map(|python| Side::start("the peer", peer(group, python, folder.path())?))
                     .transpose()?;
                 let mut result = self.pair(group, task, &description, ours, theirs, run)?;
