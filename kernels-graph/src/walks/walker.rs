@@ -131,6 +131,7 @@ impl RandomWalks {
         }
         let f = if copy == 0 { kernel.modulation() } else { kernel.second() };
         let (halt, survival) = self.length.tables(kernel, f)?;
+        self.check_arrivals(halt.len())?;
         let counts: Vec<f64> = survival.iter().zip(f).map(|(s, f)| f / (s * self.walks as f64)).collect();
         let steps = steps(kernel.base());
         let starts = kernel.base().indptr().into_raw_storage().to_vec();
@@ -169,6 +170,7 @@ impl RandomWalks {
         let n = kernel.base().rows();
         self.check(&(0..n), n)?;
         let (halt, survival) = self.length.tables_for_all(kernel, terms)?;
+        self.check_arrivals(halt.len())?;
         let steps = steps(kernel.base());
         let starts = kernel.base().indptr().into_raw_storage().to_vec();
         let parts = parallel::pieces(n, SHARD, |range| {
@@ -197,6 +199,16 @@ impl RandomWalks {
             }
         }
         by_step.into_iter().map(|parts| stack(n, n, parts)).collect()
+    }
+
+    /// Arrivals of one node are numbered in 32 bits.
+    fn check_arrivals(&self, longest: usize) -> Result<(), Error> {
+        if self.walks.saturating_mul(longest) > u32::MAX as usize {
+            let expected =
+                "so few that walks times the longest length is below 2^32 (average several seeds instead)";
+            return Err(crate::error::parameter("walks", self.walks as f64, expected));
+        }
+        Ok(())
     }
 
     fn check(&self, nodes: &Range<usize>, n: usize) -> Result<(), Error> {
