@@ -346,7 +346,7 @@ fn a_ladder_of_images() {
         let noise = values(1000);
         (0..64)
             .map(|p| {
-                let phase = if i % 2 == 0 { p / 8 } else { p % 8 } / 2 % 2;
+                let phase = if i.is_multiple_of(2) { p / 8 } else { p % 8 } / 2 % 2;
                 (phase as f64 - 0.5) * (1.0 + 0.3 * noise[i]) + 0.3 * noise[(i * 64 + p * 7) % 1000]
             })
             .collect()
