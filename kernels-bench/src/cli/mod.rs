@@ -6,6 +6,7 @@ mod evaluate;
 mod features;
 mod fit;
 mod gram;
+mod graph;
 mod list;
 mod modes;
 mod ntk;
@@ -114,6 +115,8 @@ enum Command {
     Kernels(list::List),
     /// Infinitely wide networks: signal propagation, predictions.
     Ntk(ntk::Ntk),
+    /// Graphs: kernels of nodes and between graphs, random-walk features, classification, clusters, online labels.
+    Graph(graph::Graph),
     /// Measure speed, alone or beside other libraries.
     Bench(crate::peers::Bench),
     /// Print a completion script for a shell.
@@ -168,6 +171,7 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Ntk(command) => command.run(&run),
+        Command::Graph(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
         Command::Completions { shell } => {

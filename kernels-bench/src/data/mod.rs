@@ -1,21 +1,25 @@
 //! Data from and to files.
 
 pub(crate) mod encode;
+mod graphs;
 mod npy;
 mod output;
 mod parquet;
 mod paths;
 mod separated;
+mod stream;
 mod table;
 
 use std::path::Path;
 
 use kernels_core::{Real, Rows};
 
+pub(crate) use graphs::{Named, Source, read_labels};
 pub(crate) use npy::{NpyWriter, read_array, write_matrix};
 pub(crate) use output::Output;
 pub(crate) use paths::{Kind, kind_of, read_images, read_paths, read_strings};
 pub(crate) use separated::parse as parse_separated;
+pub(crate) use stream::stream_rows;
 pub(crate) use table::{Column, Table, Values};
 
 use crate::error::Error;

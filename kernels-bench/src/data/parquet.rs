@@ -1,13 +1,19 @@
 //! Parquet tables of numbers, booleans and strings.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
-    record::Field,
+    record::{Field, reader::RowIter},
 };
 
-use super::{Column, Table, Values};
+use super::{
+    Column, Table, Values,
+    stream::{RowStream, missing},
+};
 use crate::error::Error;
 
 pub(super) fn read(path: &Path) -> Result<Table, Error> {
@@ -37,6 +43,24 @@ pub(super) fn read(path: &Path) -> Result<Table, Error> {
     let columns = names.into_iter().zip(cells);
     let columns = columns.map(|(name, cells)| Column { name, values: Values::infer(cells) }).collect();
     Ok(Table { columns, rows, first_line: 1 })
+}
+
+/// The rows of a table of numbers, one by one.
+pub(super) fn stream(path: PathBuf, reader: SerializedFileReader<File>) -> Result<RowStream, Error> {
+    let mut row = 0;
+    Ok(Box::new(RowIter::from_file_into(Box::new(reader)).map(move |values| {
+        row += 1;
+        let values =
+            values.map_err(|e| Error::content(&path, format!("is not a readable Parquet file: {e}")))?;
+        values
+            .get_column_iter()
+            .enumerate()
+            .map(|(column, (_, field))| {
+                let text = cell(field).ok().flatten();
+                text.and_then(|t| t.parse().ok()).ok_or_else(|| missing(&path, row, column + 1))
+            })
+            .collect()
+    })))
 }
 
 /// The text of a value, `None` when it is missing; or what it is that cannot be read.

@@ -1,5 +1,6 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
+mod graphs;
 mod networks;
 mod pictures;
 mod sampling;
@@ -295,6 +296,7 @@ impl Tour {
         pictures::co2(&mut page, self.quick)?;
         series::section(&mut page)?;
         sampling::pictures(&mut page, self.quick)?;
+        graphs::section(&mut page)?;
         page.heading("How this was made");
         page.paragraph(&format!(
             "kernels {} on {} thread(s). Command: kernels tour{}. Data: embedded in the program, sources and licences in its data folder.",
