@@ -71,7 +71,8 @@ pub use finite_width::{FiniteWidth, WeightLaw};
 pub use infinite::{Image, Images, Limit, NetworkKernel, OnImages};
 pub use initialisation::{guessing_bias, maxout_dual, maxout_second_moment, preserving_variance};
 pub use machine::{
-    DeepKernelMachine, FittedGrams, GramKernel, SparseGram, SparseMachine, gaussian_divergence, input_gram,
+    DeepKernelMachine, FittedGrams, GramKernel, ImageGram, SparseGram, SparseMachine, gaussian_divergence,
+    input_gram,
 };
 pub use net::{Layer, Mechanism, Net, Padding, Parameterization, Weights, Window};
 pub use neural_signature::NeuralSignature;

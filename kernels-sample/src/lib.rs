@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | many points | a few that represent them | [`KernelThinning`], [`Compress`] (near-linear time), [`herd`] |
 //! | a Markov chain and gradients of its log density | the same, with the chain's bias corrected | [`SteinThinning`] |
-//! | nodes and a kernel mean | quadrature weights | [`quadrature`], [`simplex_weights`], [`recombine`] |
+//! | nodes and a kernel mean | quadrature weights | [`quadrature`], [`greedy_quadrature`], [`simplex_weights`], [`recombine`] |
 //! | two samples | are they of one distribution? | [`TwoSampleTest`], [`AggregatedTest`], [`CompressedTest`] |
 //! | two variables; one sample and a density | are they independent? does it fit? | [`IndependenceTest`], [`WildBootstrap`] |
 //! | points of ℝᵈ | a density, its modes, its clusters | [`Kde`], [`Grid`], [`MeanShift`], [`ProjectedModes`] |
@@ -64,7 +64,7 @@ pub use modes::{
     FlatClusters, FlatMeanShift, MeanShift, ModalTree, Modes, ProjectedMode, ProjectedModes, SmoothProfile,
     estimate_bandwidth,
 };
-pub use quadrature::{Quadrature, quadrature, recombine, resample, simplex_weights};
+pub use quadrature::{Quadrature, greedy_quadrature, quadrature, recombine, resample, simplex_weights};
 pub use select::{
     BatchFeatures, BatchMethod, BatchSelection, ClusterRounds, ClusterWeight, Coverage, Dpp, DppChain,
     Greedy, KCenter, KMeans, KMedoids, Saturation, TargetCriterion, TargetSelection, TargetVariance, cover,

@@ -41,6 +41,30 @@ impl Tree {
         &self.bounds[node * width..(node + 1) * width]
     }
 
+    /// Calls with every point of the leaves that the ball of squared radius `r2` around x meets: all points within, and some
+    /// beyond.
+    pub(crate) fn around(&self, x: &[f64], r2: f64, visit: &mut impl FnMut(&[f64])) {
+        let mut open = vec![0];
+        while let Some(place) = open.pop() {
+            let near: f64 = x
+                .iter()
+                .zip(self.bounds(place).chunks_exact(2))
+                .map(|(x, ends)| {
+                    let gap = (ends[0] - x).max(x - ends[1]).max(0.0);
+                    gap * gap
+                })
+                .sum();
+            if near > r2 {
+                continue;
+            }
+            let node = &self.nodes[place];
+            match node.children {
+                Some((a, b)) => open.extend([b, a]),
+                None => node.range.clone().for_each(|i| visit(self.points.point(i))),
+            }
+        }
+    }
+
     /// Sums of rows of `width` values, one a point in leaf order, over the points of every node.
     pub(crate) fn totals(&self, values: &[f64], width: usize) -> Vec<f64> {
         let mut out = vec![0.0; self.nodes.len() * width];

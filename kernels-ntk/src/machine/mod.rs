@@ -1,8 +1,10 @@
 //! Deep kernel machines: representation learning by Gram matrices.
 
 mod ascent;
+mod convolution;
 mod fit;
 
+pub use convolution::ImageGram;
 pub use fit::{FittedGrams, SparseMachine};
 
 use kernels_core::dense::{Cholesky, product, product_transposed};

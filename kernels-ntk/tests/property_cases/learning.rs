@@ -2,7 +2,7 @@
 
 use kernels_core::{Points, Rows, check_feature_map, cross_gram, features, gram, testing};
 use kernels_ntk::{
-    Activation, Checkpoint, DeepKernelMachine, DenseLayer, GramKernel, Mlp, Net, NetworkKernel,
+    Activation, Checkpoint, DeepKernelMachine, DenseLayer, GramKernel, ImageGram, Mlp, Net, NetworkKernel,
     Parameterization, Ridge, SparseGram, SphericalHarmonics, SphericalProcess, TangentFeatures,
     hierarchical_eigenvalue, hierarchical_kernel, input_gram, log_marginal_likelihood, posterior, trak,
     zonal_eigenvalues, zonal_kernel, zonal_series,
@@ -400,4 +400,59 @@ fn finite_maxout_networks() {
     let mean = sum / runs as f64;
     let spread = ((square / runs as f64 - mean * mean) / runs as f64).sqrt();
     assert!((mean - exact).abs() < 5.0 * spread, "{mean} {exact} {spread}");
+}
+
+/// Convolutions of Gram matrices against explicit features of places and of inducing points.
+#[test]
+fn convolutional_machines() {
+    let (height, width, dim, old, new) = (3, 4, 5, 4, 3);
+    let wave = |i: usize, j: usize| ((i * 7 + j * 13) as f64 * 0.37).sin();
+    let features = DMatrix::from_fn(2 * height * width, dim, wave);
+    let inducing = DMatrix::from_fn(old, dim, |i, j| wave(i + 50, j));
+    let weights: Vec<DMatrix<f64>> =
+        (0..9).map(|t| DMatrix::from_fn(new, old, |i, j| wave(i * 5 + t, j + 3))).collect();
+    let gram = |f: &DMatrix<f64>, u: &DMatrix<f64>| SparseGram {
+        inducing: u * u.transpose(),
+        cross: f * u.transpose(),
+        diagonal: f.row_iter().map(|r| r.norm_squared()).collect(),
+    };
+    let images = ImageGram::new(gram(&features, &inducing), height, width).unwrap();
+    let got = images.convolved(&weights, 3).unwrap();
+    // Features of patches: the taps side by side, each over 3; those of inducing points are sums of the old ones.
+    let patches = DMatrix::from_fn(features.nrows(), 9 * dim, |p, e| {
+        let (image, place, t) = (p / 12, p % 12, e / dim);
+        let (r, c) = ((place / 4 + t / 3) as isize - 1, (place % 4 + t % 3) as isize - 1);
+        let inside = (0..3).contains(&r) && (0..4).contains(&c);
+        if inside { features[(image * 12 + (r * 4 + c) as usize, e % dim)] / 3.0 } else { 0.0 }
+    });
+    let mut units = DMatrix::zeros(new, 9 * dim);
+    for (t, c) in weights.iter().enumerate() {
+        units.view_mut((0, t * dim), (new, dim)).copy_from(&(c * &inducing / 3.0));
+    }
+    let expected = gram(&patches, &units);
+    assert!((&got.places.inducing - expected.inducing).amax() < 1e-13);
+    assert!((&got.places.cross - expected.cross).amax() < 1e-13);
+    // Diagonals are means over what is inside: places in the middle have all nine taps.
+    assert!((got.places.diagonal[5] - expected.diagonal[5]).abs() < 1e-13);
+    assert!((got.places.diagonal[0] - expected.diagonal[0] * 9.0 / 4.0).abs() < 1e-13);
+    // When inducing points say all of a place, the pooled kernel is that of mean features.
+    let square = DMatrix::from_fn(dim, dim, |i, j| wave(i + 20, j) + f64::from(u8::from(i == j)));
+    let whole = ImageGram::new(gram(&features, &square), height, width).unwrap().pooled().unwrap();
+    let means =
+        DMatrix::from_fn(2, dim, |i, c| (0..12).map(|p| features[(i * 12 + p, c)]).sum::<f64>() / 12.0);
+    for i in 0..2 {
+        assert!((whole.diagonal[i] - means.row(i).norm_squared()).abs() < 1e-10);
+    }
+    // The first layer of images: inner products of patches, over channels and taps.
+    let pixels = kernels_ntk::Images::new((0..48).map(|e| wave(e, 1)).collect(), 2, 3, 4, 2).unwrap();
+    let patch = DMatrix::from_fn(3, 18, |i, e| wave(i, e + 2));
+    let first = ImageGram::of_patches(&pixels, &patch, 3).unwrap();
+    let own = (0..18).map(|e| patch[(1, e)] * patch[(2, e)]).sum::<f64>() / 18.0;
+    assert!((first.places.inducing[(1, 2)] - own).abs() < 1e-13);
+    let at = |e: usize| wave(e, 1);
+    let middle: f64 =
+        (0..18).map(|e| patch[(0, e)] * at(((e / 6) * 4 + e / 2 % 3) * 2 + e % 2)).sum::<f64>() / 18.0;
+    assert!((first.places.cross[(5, 0)] - middle).abs() < 1e-13);
+    assert!(images.convolved(&weights, 2).is_err() && images.convolved(&weights[..4], 3).is_err());
+    assert!(ImageGram::new(gram(&features, &inducing), 5, 3).is_err());
 }

@@ -17,6 +17,8 @@ pub enum SmoothProfile {
     RationalQuadratic,
     /// 4/(e^(−u) + 2 + e^u), u = √t.
     Logistic,
+    /// 2/(e^(−u) + e^u), u = √t.
+    Sigmoid,
 }
 
 impl SmoothProfile {
@@ -28,6 +30,10 @@ impl SmoothProfile {
             Self::Logistic => {
                 let e = (-t.sqrt()).exp();
                 4.0 * e / ((1.0 + e) * (1.0 + e))
+            }
+            Self::Sigmoid => {
+                let e = (-t.sqrt()).exp();
+                2.0 * e / (1.0 + e * e)
             }
         }
     }
@@ -43,6 +49,12 @@ impl SmoothProfile {
                 let ratio = if u < 1e-6 { 0.25 } else { (0.5 * u).tanh() / (2.0 * u) };
                 ratio * self.value(t)
             }
+            Self::Sigmoid => {
+                // κ = 1/cosh u, κ′(u) = −tanh(u)/cosh u.
+                let u = t.sqrt();
+                let ratio = if u < 1e-6 { 0.5 } else { u.tanh() / (2.0 * u) };
+                ratio * self.value(t)
+            }
         }
     }
 
@@ -54,6 +66,8 @@ impl SmoothProfile {
             Self::RationalQuadratic => 1.0,
             // At most u/2, and κ ≤ 4e^(−u).
             Self::Logistic => 0.5 * (cut + 4.0_f64.ln()),
+            // At most u/2, and κ ≤ 2e^(−u).
+            Self::Sigmoid => 0.5 * (cut + 2.0_f64.ln()),
         }
     }
 }

@@ -25,7 +25,7 @@ impl MeanShift {
     /// let shift = MeanShift::new(DensityKernel::Gaussian, 0.6);
     /// let modes = shift.fit(&xs)?;
     /// let (prominences, above) = shift.prominences(&xs, &xs, &modes)?;
-    /// assert!(above[0] == 0 && prominences[1] < modes.heights[1]);
+    /// assert!(above[0] == 0 && prominences[1] <= modes.heights[1]);
     /// # Ok::<(), kernels_sample::Error>(())
     /// ```
     pub fn prominences(

@@ -6,7 +6,7 @@ use kernels_core::{Points, Rows};
 use nalgebra::{DMatrix, DVector};
 
 use super::nearest;
-use crate::{DensityKernel, Error, distance::squared_distance, error, parallel};
+use crate::{DensityKernel, Error, distance::squared_distance, error, parallel, tree::Tree};
 
 /// Modes of a density Σ κ(‖x − xᵢ‖/h), by mean shift from every point: x ← Σ wᵢxᵢ/Σ wᵢ with wᵢ = −κ′(uᵢ)/uᵢ. Every step raises the density or
 /// leaves it. Gaussian modes are refined by Newton's method, guarded.
@@ -94,7 +94,8 @@ impl MeanShift {
     /// Climbs from every point.
     ///
     /// **Errors.** No points or no features, values that are not finite, a scale that is not positive, a kernel whose κ(√t) is not convex
-    /// with a bounded slope (box, triangular, exponential, tricube). **Complexity.** O(n² d) a round of steps.
+    /// with a bounded slope (box, triangular, exponential, tricube). **Complexity.** O(n² d) a round of steps of the Gaussian; kernels that end
+    /// look at near points only, through a tree.
     pub fn fit(&self, xs: &Rows<f64>) -> Result<Modes, Error> {
         self.fit_from(xs, xs)
     }
@@ -132,11 +133,12 @@ impl MeanShift {
         if self.blurring {
             return self.blur(starts);
         }
+        let field = self.field(xs)?;
         let ends = parallel::map(n, |i| {
             if self.accelerated {
-                self.climb_fast(xs, starts.point(i))
+                self.climb_fast(&field, starts.point(i))
             } else {
-                self.climb(xs, starts.point(i))
+                self.climb(&field, starts.point(i))
             }
         });
         let iterations = ends.iter().map(|e| e.1).max().unwrap_or(0);
@@ -145,60 +147,72 @@ impl MeanShift {
         if self.prominence > 0.0 { self.merge_low(xs, starts, modes, self.prominence) } else { Ok(modes) }
     }
 
+    /// The points as steps look at them: through a tree where the kernel ends.
+    fn field<'x>(&self, xs: &'x Rows<f64>) -> Result<Field<'x>, Error> {
+        let compact = self.kernel.support().is_finite();
+        Ok(Field { xs, tree: if compact { Some(Tree::new(xs, LEAF)?) } else { None } })
+    }
+
     /// One step; the logarithm of Σ κ at x, or nothing where no weight is positive. No underflow: the nearest point's exponent
     /// is taken out, so that far starts move too.
-    fn step(&self, xs: &Rows<f64>, x: &[f64], out: &mut [f64]) -> Option<f64> {
+    fn step(&self, field: &Field<'_>, x: &[f64], out: &mut [f64]) -> Option<f64> {
         let h2 = self.h * self.h;
         out.fill(0.0);
-        let gaussian = self.kernel == DensityKernel::Gaussian;
-        let least = if gaussian { nearest(xs, x).1 / h2 } else { 0.0 };
         let (mut total, mut height) = (0.0, 0.0);
-        for i in 0..xs.len() {
-            let y = xs.point(i);
-            let u2 = squared_distance(x, y) / h2;
-            let w = if gaussian {
-                (-0.5 * (u2 - least)).exp()
-            } else {
+        let mut add = |y: &[f64], w: f64| {
+            total += w;
+            out.iter_mut().zip(y).for_each(|(o, y)| *o += w * y);
+        };
+        let mut least = 0.0;
+        match &field.tree {
+            Some(tree) => tree.around(x, h2, &mut |y: &[f64]| {
+                let u2 = squared_distance(x, y) / h2;
                 if u2 < 1.0 {
-                    height += self.kernel.profile(u2.sqrt());
+                    let u = u2.sqrt();
+                    height += self.kernel.profile(u);
+                    add(y, self.kernel.shift_weight(u));
                 }
-                self.kernel.shift_weight(u2.sqrt())
-            };
-            if w > 0.0 {
-                total += w;
-                out.iter_mut().zip(y).for_each(|(o, y)| *o += w * y);
+            }),
+            // The Gaussian, the only kernel here without an end.
+            None => {
+                least = nearest(field.xs, x).1 / h2;
+                for i in 0..field.xs.len() {
+                    let y = field.xs.point(i);
+                    add(y, (-0.5 * (squared_distance(x, y) / h2 - least)).exp());
+                }
+                height = total;
             }
         }
         if total > 0.0 {
             out.iter_mut().for_each(|o| *o /= total);
         }
-        (total > 0.0).then(|| if gaussian { total.ln() - 0.5 * least } else { f64::ln(height) })
+        (total > 0.0).then(|| f64::ln(height) - 0.5 * least)
     }
 
-    fn climb(&self, xs: &Rows<f64>, start: &[f64]) -> (Vec<f64>, usize) {
+    fn climb(&self, field: &Field<'_>, start: &[f64]) -> (Vec<f64>, usize) {
         let mut x = start.to_vec();
         let mut next = vec![0.0; x.len()];
         let small = (self.tolerance * self.h).powi(2);
         for iteration in 0..self.iterations {
-            if self.step(xs, &x, &mut next).is_none() {
+            if self.step(field, &x, &mut next).is_none() {
                 return (x, iteration);
             }
             let moved = squared_distance(&x, &next);
             std::mem::swap(&mut x, &mut next);
             if moved <= small {
-                return (self.refine(xs, x), iteration + 1);
+                return (self.refine(field.xs, x), iteration + 1);
             }
             // Newton's method converges fast once the Hessian is negative definite.
             if self.kernel == DensityKernel::Gaussian && moved < 1e-4 * self.h * self.h && iteration % 4 == 3
             {
-                x = self.refine(xs, x);
+                x = self.refine(field.xs, x);
             }
         }
         (x, self.iterations)
     }
 
     /// Anderson's extrapolation with guards.
-    fn climb_fast(&self, xs: &Rows<f64>, start: &[f64]) -> (Vec<f64>, usize) {
+    fn climb_fast(&self, field: &Field<'_>, start: &[f64]) -> (Vec<f64>, usize) {
         let mut x = start.to_vec();
         let mut next = vec![0.0; x.len()];
         let small = (self.tolerance * self.h).powi(2);
@@ -206,7 +220,7 @@ impl MeanShift {
         // Where the plain step led from the last point, and the density there.
         let mut plain: Option<(Vec<f64>, f64)> = None;
         for iteration in 0..self.iterations {
-            let height = self.step(xs, &x, &mut next);
+            let height = self.step(field, &x, &mut next);
             if let Some((end, floor)) = plain.take() {
                 // No lower than where it came from, but for rounding.
                 if height.is_none_or(|height| height < floor - 1e-14) {
@@ -219,7 +233,7 @@ impl MeanShift {
             let residual: Vec<f64> = next.iter().zip(&x).map(|(g, x)| g - x).collect();
             let moved = squared_distance(&x, &next);
             if moved <= small {
-                return (self.refine(xs, next), iteration + 1);
+                return (self.refine(field.xs, next), iteration + 1);
             }
             if past.len() == MEMORY {
                 past.pop_front();
@@ -291,9 +305,10 @@ impl MeanShift {
         let mut iterations = 0;
         for _ in 0..self.iterations {
             iterations += 1;
+            let field = self.field(&points)?;
             let moved = parallel::map(n, |i| {
                 let mut out = vec![0.0; d];
-                if self.step(&points, points.point(i), &mut out).is_some() {
+                if self.step(&field, points.point(i), &mut out).is_some() {
                     out
                 } else {
                     points.point(i).to_vec()
@@ -363,6 +378,15 @@ impl MeanShift {
         }
         Ok(ModalTree { levels, parents })
     }
+}
+
+/// Points of a leaf.
+const LEAF: usize = 32;
+
+/// Points, and a tree over them.
+struct Field<'x> {
+    xs: &'x Rows<f64>,
+    tree: Option<Tree>,
 }
 
 /// Steps that [`MeanShift::accelerated`] remembers.

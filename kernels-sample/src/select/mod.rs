@@ -8,7 +8,7 @@ mod coverage;
 mod dpp;
 mod features;
 mod labels;
-mod residual;
+pub(crate) mod residual;
 mod targets;
 
 pub use batch::{BatchMethod, BatchSelection, ClusterWeight};

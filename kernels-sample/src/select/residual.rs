@@ -7,7 +7,7 @@ use crate::{Error, access};
 
 /// The covariance C = s² K − Σ ± uuᵀ over pool and further points, by its rows: O(n) memory a conditioning, the n × n matrix
 /// is never stored.
-pub(super) struct Residual<'a, P, K: ?Sized> {
+pub(crate) struct Residual<'a, P, K: ?Sized> {
     kernel: &'a K,
     sets: Vec<&'a P>,
     /// First index of every set.
@@ -19,7 +19,7 @@ pub(super) struct Residual<'a, P, K: ?Sized> {
 
 impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
     /// All points of all sets, in order.
-    pub(super) fn new(what: &'static str, kernel: &'a K, sets: &[&'a P]) -> Result<Self, Error> {
+    pub(crate) fn new(what: &'static str, kernel: &'a K, sets: &[&'a P]) -> Result<Self, Error> {
         let (mut starts, mut variances) = (Vec::new(), Vec::new());
         for set in sets {
             access::check(what, kernel, *set, 0)?;
@@ -31,23 +31,23 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
         Ok(Self { kernel, sets, starts, n, scale2: 1.0, left: Remainder::new(variances) })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.n
     }
 
     /// Multiplies the kernel by s²; before any conditioning.
-    pub(super) fn rescale(&mut self, scale2: f64) {
+    pub(crate) fn rescale(&mut self, scale2: f64) {
         self.scale2 *= scale2;
         self.left = Remainder::new(self.variances().iter().map(|v| v * scale2).collect());
     }
 
     /// Diagonal of C.
-    pub(super) fn variances(&self) -> &[f64] {
+    pub(crate) fn variances(&self) -> &[f64] {
         self.left.diagonal()
     }
 
     /// Overwrites `out` with row i of C.
-    pub(super) fn row(&self, i: usize, out: &mut [f64]) {
+    pub(crate) fn row(&self, i: usize, out: &mut [f64]) {
         let set = self.starts.partition_point(|&s| s <= i) - 1;
         let (own, local) = (self.sets[set], i - self.starts[set]);
         let mut rest = &mut *out;
@@ -75,7 +75,7 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
 
     /// Conditions on a noisy observation of point i: C ← C − cᵢcᵢᵀ/(Cᵢᵢ + noise); the vector u with C ← C − uuᵀ. `None`, and no
     /// change, when the point has no variance left.
-    pub(super) fn observe(&mut self, i: usize, noise: f64) -> Option<&[f64]> {
+    pub(crate) fn observe(&mut self, i: usize, noise: f64) -> Option<&[f64]> {
         let pivot = self.variances()[i] + noise;
         if pivot.is_nan() || pivot <= 0.0 {
             return None;
@@ -89,7 +89,7 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
     }
 
     /// Takes an observation of point i back: C ← C + cᵢcᵢᵀ/(noise − Cᵢᵢ).
-    pub(super) fn forget(&mut self, i: usize, noise: f64) {
+    pub(crate) fn forget(&mut self, i: usize, noise: f64) {
         let u = self.scaled_row(i, (noise - self.variances()[i]).max(1e-15));
         self.left.give(&u);
     }

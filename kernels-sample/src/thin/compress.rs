@@ -219,7 +219,7 @@ impl Plan {
 /// a few times 2^g √n points.
 ///
 /// ```
-/// use kernels_core::{Rbf, Rows};
+/// use kernels_core::{Points, Rbf, Rows};
 /// use kernels_sample::Compress;
 /// let xs = Rows::from_row_major((0..1500).map(|i| f64::from(i).sin()).collect(), 1500, 1)?;
 /// let compress = Compress::new(Rbf::new(0.5)?).oversampling(1).seed(1);

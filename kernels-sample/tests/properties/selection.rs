@@ -3,8 +3,8 @@
 use kernels_core::{Linear, Points, Rbf, Rows};
 use kernels_sample::{
     BatchFeatures, BatchMethod, BatchSelection, ClusterRounds, ClusterWeight, Dpp, DppChain, TargetCriterion,
-    TargetVariance, farthest_classes, gradient_clusters, greedy_map, k_means, k_medoids,
-    log_determinant_distance, on_sphere, open_set_coreset,
+    TargetVariance, farthest_classes, gradient_clusters, greedy_map, greedy_quadrature, k_means, k_medoids,
+    log_determinant_distance, on_sphere, open_set_coreset, quadrature,
 };
 use nalgebra::DMatrix;
 use proptest::prelude::*;
@@ -283,4 +283,27 @@ fn features_and_kernels_agree() {
             .unwrap();
         assert_eq!(posterior.select(method, 1e-4, false, 0, 3).unwrap(), direct, "{method:?}");
     }
+}
+
+/// Sequential quadrature: its errors are those of optimal weights, and fall.
+#[test]
+fn quadrature_nodes() {
+    let xs = normal(80, 2, 11);
+    let kernel = Rbf::new(1.0).unwrap();
+    // P = N(0, I), kernel of variance 1.
+    let z: Vec<f64> =
+        (0..80).map(|i| 0.5 * (-0.25 * xs.point(i).iter().map(|x| x * x).sum::<f64>()).exp()).collect();
+    let mean = 1.0 / 3.0;
+    let (nodes, errors) = greedy_quadrature(&kernel, &xs, &z, mean, 12).unwrap();
+    assert!(errors.windows(2).all(|w| w[1] <= w[0]) && errors[0] < mean);
+    let chosen: Vec<f64> = nodes.iter().map(|&i| z[i]).collect();
+    let exact = quadrature(&kernel, &xs.subset(&nodes).unwrap(), &chosen, mean, 0.0, false).unwrap();
+    assert!((exact.squared_error - errors[11]).abs() < 1e-10, "{} {}", exact.squared_error, errors[11]);
+    // Each is the best next one.
+    for first in 0..80 {
+        let one =
+            quadrature(&kernel, &xs.subset(&[first]).unwrap(), &z[first..=first], mean, 0.0, false).unwrap();
+        assert!(one.squared_error >= errors[0] - 1e-14);
+    }
+    assert!(greedy_quadrature(&kernel, &xs, &z[1..], mean, 3).is_err());
 }
