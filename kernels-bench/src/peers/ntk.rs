@@ -29,8 +29,8 @@ pub(super) fn group(quick: bool) -> Group {
         tasks: vec![
             task("relu_ntk", 2_000, 784, 1e-7),
             task("erf_ntk", 2_000, 784, 1e-9),
-            // Theirs is a rule of 25 points an axis.
-            task("tanh_ntk", 300, 784, 1e-3),
+            // Theirs is a rule of 25 points an axis: the kernels differ by 4e-3.
+            task("tanh_ntk", 300, 784, 1e-2),
             // Growth with the number of images, and with their size.
             task("cnn_gap", 64, 8 * 8 * 3, 1e-7),
             task("cnn_gap_128", 128, 8 * 8 * 3, 1e-7),
