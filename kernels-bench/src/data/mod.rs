@@ -6,6 +6,7 @@ mod output;
 mod parquet;
 mod paths;
 mod separated;
+mod stream;
 mod table;
 
 use std::path::Path;
@@ -14,8 +15,10 @@ use kernels_core::{Real, Rows};
 
 pub(crate) use npy::{NpyWriter, write_matrix};
 pub(crate) use output::Output;
+pub(crate) use parquet::{Blocks as ParquetBlocks, write as write_parquet};
 pub(crate) use paths::{Kind, kind_of, read_paths, read_strings};
 pub(crate) use separated::parse as parse_separated;
+pub(crate) use stream::{Streamed, bytes_in_memory};
 pub(crate) use table::{Column, Table, Values};
 
 use crate::error::Error;

@@ -30,7 +30,7 @@ pub(crate) fn kind_of(path: &Path, lengths: bool) -> Result<Kind, Error> {
         return Ok(Kind::Paths);
     }
     if name.ends_with(".npy") {
-        return Ok(if npy::read_array(path)?.1.len() == 3 { Kind::Paths } else { Kind::Rows });
+        return Ok(if npy::read_shape(path)?.len() == 3 { Kind::Paths } else { Kind::Rows });
     }
     Ok(if name.ends_with(".txt") { Kind::Strings } else { Kind::Rows })
 }

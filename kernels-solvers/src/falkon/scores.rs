@@ -48,9 +48,9 @@ impl<K> Falkon<K> {
     /// let xs = Rows::from_row_major((0..200).map(|i| f64::from(i) / 50.0).collect(), 200, 1)?;
     /// let y: Vec<f64> = (0..200).map(|i| (f64::from(i) / 50.0).sin()).collect();
     /// let mut source = InMemory::new(xs, &y)?;
-    /// let at = |length: f64| Ok(Falkon::new(Rbf::new(length)?, 20).lambda(1e-6).scores(&mut source)?.leave_one_out);
-    /// let errors = [0.02, 1.0].map(at).into_iter().collect::<Result<Vec<f64>, kernels_solvers::Error>>()?;
-    /// assert!(errors[1] < errors[0]);
+    /// let narrow = Falkon::new(Rbf::new(0.02)?, 20).lambda(1e-6).scores(&mut source)?;
+    /// let wide = Falkon::new(Rbf::new(1.0)?, 20).lambda(1e-6).scores(&mut source)?;
+    /// assert!(wide.leave_one_out < narrow.leave_one_out);
     /// # Ok::<(), kernels_solvers::Error>(())
     /// ```
     pub fn scores<S>(&self, source: &mut S) -> Result<CenterScores, Error>
