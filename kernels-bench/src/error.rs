@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// From the solvers.
     #[error(transparent)]
     Solvers(#[from] kernels_solvers::Error),
+    /// From the graphs.
+    #[error(transparent)]
+    Graph(#[from] kernels_graph::Error),
     /// From the samplers.
     #[error(transparent)]
     Sample(#[from] kernels_sample::Error),

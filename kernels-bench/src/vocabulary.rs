@@ -6,6 +6,7 @@ use kernels_core::{
     AnyKernel, Block, Definiteness, Describe, Error, Expr, Family, Jet, Kernel, Param, Paths,
     PositiveDefinite, Readable, Real, Rows, Strings, Tile, Vocabulary, Workspace,
 };
+use kernels_graph::{GraphSet, NodeKernel};
 use nalgebra::DMatrixView;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -14,7 +15,7 @@ pub(crate) fn rows<T: Real>() -> Vocabulary<Rows<T>>
 where
     Rows<T>: Readable,
 {
-    kernels_ntk::with_networks(Rows::vocabulary())
+    kernels_ntk::with_images(kernels_ntk::with_networks(Rows::vocabulary()))
 }
 
 /// All families by the kind of points they are for.
@@ -26,7 +27,15 @@ pub(crate) fn families() -> Vec<(&'static str, Vec<&'static Family>)> {
     };
     let paths = own(Paths::<f64>::vocabulary().families().collect());
     let strings = own(Strings::vocabulary().families().collect());
-    vec![("rows of numbers", rows), ("paths", paths), ("strings", strings)]
+    let graphs = own(GraphSet::vocabulary().families().collect());
+    let nodes = NodeKernel::families().iter().collect();
+    vec![
+        ("rows of numbers", rows),
+        ("paths", paths),
+        ("strings", strings),
+        ("graphs", graphs),
+        ("nodes of a graph", nodes),
+    ]
 }
 
 /// A kernel on rows that is stored as text and read back with the names of this program.
@@ -36,6 +45,11 @@ pub(crate) struct RowKernel(AnyKernel<f64>);
 impl RowKernel {
     pub(crate) fn new(kernel: impl Kernel<Rows<f64>> + Clone + 'static) -> Self {
         Self(AnyKernel::new(kernel))
+    }
+
+    /// The kernel itself.
+    pub(crate) fn dynamic(&self) -> &AnyKernel<f64> {
+        &self.0
     }
 }
 

@@ -14,10 +14,11 @@ use kernels_solvers::KernelClassifier;
 
 /// A folder with data that have no stated licence and so are not part of this project.
 fn data() -> Option<PathBuf> {
+    // The folder with `data/` and `reference/`.
     let given = std::env::var_os("KERNELS_DATA").map(PathBuf::from);
     let folder = given
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"))
-        .join("timeseries");
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"))
+        .join("data/timeseries");
     folder.is_dir().then_some(folder)
 }
 
@@ -50,7 +51,9 @@ fn read(folder: &Path, name: &str) -> (Paths<f64>, Vec<usize>) {
 /// Labels that differ between files would be counted as errors: both files list classes in the same order.
 fn load(name: &str) -> Option<[(Paths<f64>, Vec<usize>); 2]> {
     let Some(folder) = data() else {
-        eprintln!("{name}: no data; set KERNELS_DATA to the folder that has timeseries/{name}_train.csv.gz");
+        eprintln!(
+            "{name}: no data; set KERNELS_DATA to the folder that has data/timeseries/{name}_train.csv.gz"
+        );
         return None;
     };
     let (train, y) = read(&folder, &format!("{name}_train"));

@@ -5,8 +5,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Error, Operator, Progress, Real,
-    engine::{allocate, check_shape, for_each_rows},
+    Error, Operator, Progress, Real, Remainder,
+    engine::{check_shape, for_each_rows},
     operator::{check_columns, check_len},
 };
 
@@ -101,77 +101,57 @@ impl PivotedCholesky {
         let rank = self.rank.min(n);
         let mut diagonal = vec![T::default(); n];
         operator.diagonal(&mut diagonal)?;
-        let mut rest: Vec<f64> = diagonal.iter().map(|d| d.to_f64()).collect();
-        if let Some(row) = rest.iter().position(|d| !d.is_finite()) {
-            return Err(Error::NotFinite { row, column: row, value: rest[row] });
+        let diagonal: Vec<f64> = diagonal.iter().map(|d| d.to_f64()).collect();
+        if let Some(row) = diagonal.iter().position(|d| !d.is_finite()) {
+            return Err(Error::NotFinite { row, column: row, value: diagonal[row] });
         }
-        if let Some(pivot) = rest.iter().position(|d| *d < 0.0) {
-            let value = rest[pivot];
+        if let Some(pivot) = diagonal.iter().position(|d| *d < 0.0) {
+            let value = diagonal[pivot];
             return Err(Error::NotPositiveDefinite { pivot, n, value, suggested: -value });
         }
-        let trace: f64 = rest.iter().sum();
+        let trace: f64 = diagonal.iter().sum();
         // What rounding leaves of a diagonal entry that is explained.
-        let floor = rest.iter().fold(0.0_f64, |m, d| m.max(*d)) * f64::EPSILON * 4.0;
-        let mut factor = allocate::<f64>(n, rank)?;
+        let floor = diagonal.iter().fold(0.0_f64, |m, d| m.max(*d)) * f64::EPSILON * 4.0;
+        let mut left = Remainder::new(diagonal);
+        left.reserve(rank)?;
         let mut pivots: Vec<usize> = Vec::with_capacity(rank);
         let mut history = Vec::with_capacity(rank);
         let mut chooser = Chooser::new(&self.choice);
         while pivots.len() < rank {
-            let left: f64 = rest.iter().sum();
-            if left <= self.tolerance * trace || rest.iter().all(|d| *d <= floor) {
+            let rest = left.diagonal();
+            if rest.iter().sum::<f64>() <= self.tolerance * trace || rest.iter().all(|d| *d <= floor) {
                 break;
             }
             if progress.step("pivoted Cholesky", pivots.len(), rank).is_break() {
                 return Err(Error::Cancelled);
             }
-            let proposals = chooser.propose(&rest, rank - pivots.len());
+            let proposals = chooser.propose(rest, rank - pivots.len());
             if proposals.is_empty() {
                 break;
             }
             if let Some(&given) = proposals.iter().find(|s| **s >= n) {
                 return Err(Error::Shape { what: "index of a pivot (below)", expected: n, given });
             }
-            let k = pivots.len();
-            let mut fresh = residual_columns(operator, &factor, k, &proposals)?;
-            let taken = chooser.accept(&fresh, &proposals, &rest, floor, rank - k);
+            let mut columns = DMatrix::repeat(n, proposals.len(), T::default());
+            operator.columns(&proposals, columns.as_view_mut())?;
+            let mut fresh = columns.map(T::to_f64);
+            left.correct(&proposals, fresh.as_view_mut());
+            let taken = chooser.accept(&fresh, &proposals, rest, floor, rank - pivots.len());
             orthogonalize(&mut fresh, &taken.accepted, &taken.factor);
-            for (c, &j) in taken.accepted.iter().enumerate() {
-                let column = fresh.column(j);
-                for (d, f) in rest.iter_mut().zip(column.iter()) {
-                    *d = (*d - f * f).max(0.0);
-                }
-                rest[proposals[j]] = 0.0;
-                factor.column_mut(k + c).copy_from(&column);
+            for &j in &taken.accepted {
+                left.take(&fresh.as_slice()[j * n..(j + 1) * n]);
+                left.set_diagonal(proposals[j], 0.0);
                 pivots.push(proposals[j]);
-                history.push(rest.iter().sum());
+                history.push(left.diagonal().iter().sum());
             }
         }
+        let residual = left.diagonal().to_vec();
+        let factor = left.into_terms();
         if let Some(k) = factor.as_slice().iter().position(|f| !f.is_finite()) {
             return Err(Error::NotFinite { row: k % n, column: k / n, value: factor.as_slice()[k] });
         }
-        let factor = factor.resize_horizontally(pivots.len(), 0.0);
-        Ok(LowRank { factor, pivots, residual: rest, trace, history })
+        Ok(LowRank { factor, pivots, residual, trace, history })
     }
-}
-
-/// Columns `proposals` of A − FFᵀ, F the first k columns of `factor`.
-fn residual_columns<T: Real>(
-    operator: &(impl Operator<T> + ?Sized),
-    factor: &DMatrix<f64>,
-    k: usize,
-    proposals: &[usize],
-) -> Result<DMatrix<f64>, Error> {
-    let n = operator.dim();
-    let mut columns = DMatrix::repeat(n, proposals.len(), T::default());
-    operator.columns(proposals, columns.as_view_mut())?;
-    let mut columns = columns.map(T::to_f64);
-    if k > 0 {
-        let rows = DMatrix::from_fn(k, proposals.len(), |j, s| factor[(proposals[s], j)]);
-        for_each_rows(columns.as_view_mut(), |range, mut out, _| {
-            out.gemm(-1.0, &factor.view((range.start, 0), (range.len(), k)), &rows, 1.0);
-        });
-    }
-    Ok(columns)
 }
 
 /// Turns residual columns into columns of the factor: G ← G L⁻ᵀ on the accepted ones.

@@ -2,7 +2,8 @@
 
 use nalgebra::{DMatrix, DMatrixView};
 
-use crate::{SparseMatrix, graph::row, parallel};
+use crate::{SparseMatrix, graph::row};
+use kernels_core::parallel;
 
 /// s ≈ Σ cₖ Tₖ on an interval that holds the spectrum.
 #[derive(Clone, Debug)]

@@ -1,17 +1,17 @@
 //! Kernels on the nodes of graphs and between graphs, and unbiased random-walk features of them.
 //!
 //! **Graphs** are sparse adjacency matrices ([`Graph`], [`GraphBuilder`]), read and written in six formats ([`EdgeList`], [`read_matrix_market`],
-//! [`read_graphml`], [`read_metis`], [`read_tu`], [`Mesh`]) or made of near points ([`nearest_graph`]).
+//! [`read_graphml`], [`read_metis`], [`read_tu`], [`Mesh`]) or made of near points ([`nearest_graph`], [`NearestSearch`]).
 //!
 //! **Kernels on nodes** ([`NodeKernel`]: diffusion, regularised Laplacian, Matérn, PageRank, …) come in three forms: an exact matrix
 //! ([`NodeKernel::on`], a [`kernels_core::Kernel`] on [`Nodes`]), an operator that is never stored ([`NodeKernel::operator`]), and sparse features by random
 //! walks whose cost is linear in the graph ([`NodeKernel::walks`], [`RandomWalks`], [`WalkFeatures`]).
 //!
 //! **Kernels between graphs** ([`WeisfeilerLehman`], [`ShortestPath`], [`WalkSeries`], [`Graphlets`], [`Propagation`], [`Wasserstein`], …) are kernels
-//! on a [`GraphSet`]; most have explicit sparse features ([`explicit_features`]).
+//! on a [`GraphSet`]; most have explicit sparse features ([`explicit_features`]), and all a text form: `"normalize(weisfeiler_lehman(iterations=3))"`.
 //!
 //! **Learning**: online labels at a cost that does not depend on the graph's size ([`OnlineLabels`], [`Pusher`]), [`SpectralClustering`],
-//! [`FisherLayer`], [`graph_ode`], [`mesh_normals_regression`], [`relative_positions`].
+//! [`FisherEmbedding`], [`LabelInformation`], [`graph_ode`], [`mesh_normals_regression`], [`relative_positions`].
 //!
 //! ```
 //! use kernels_core::gram;
@@ -29,6 +29,7 @@
 //! described. Same seed, same bits, for any number of threads.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod approximate;
 mod builders;
 mod chebyshev;
 mod compare;
@@ -40,16 +41,17 @@ mod laplacian;
 mod learning;
 mod minimise;
 mod nearest;
+mod node_text;
 mod nodes;
 mod online;
 mod operator;
-mod parallel;
 #[cfg(feature = "petgraph")]
 #[cfg_attr(docsrs, doc(cfg(feature = "petgraph")))]
 mod petgraph;
 mod push;
 mod walks;
 
+pub use approximate::NearestSearch;
 pub use builders::{grid, random_labelled_graphs, ring_with_chords};
 pub use compare::*;
 pub use error::Error;

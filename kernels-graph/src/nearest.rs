@@ -5,8 +5,8 @@ use kernels_core::{Points, Rows};
 use crate::{
     Duplicates, Error, Graph, GraphBuilder,
     error::{parameter, positive},
-    parallel,
 };
+use kernels_core::parallel;
 
 /// Which pairs of near points are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl EdgeWeight {
     }
 }
 
-fn squared(x: &[f64], y: &[f64]) -> f64 {
+pub(crate) fn squared(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
@@ -94,10 +94,14 @@ pub fn nearest_graph(
     joining: Joining,
     weight: EdgeWeight,
 ) -> Result<Graph, Error> {
+    join(&nearest(points, k)?, joining, weight)
+}
+
+/// The graph of lists of nearest points.
+pub(crate) fn join(near: &[Vec<(usize, f64)>], joining: Joining, weight: EdgeWeight) -> Result<Graph, Error> {
     if let EdgeWeight::Gaussian(sigma) = weight {
         positive("sigma", sigma)?;
     }
-    let near = nearest(points, k)?;
     let reach: Vec<f64> = near.iter().map(|list| list.last().map_or(0.0, |(_, d)| d.sqrt())).collect();
     let mut edges = Vec::new();
     for (i, list) in near.iter().enumerate() {
@@ -110,7 +114,7 @@ pub fn nearest_graph(
             }
         }
     }
-    GraphBuilder::new(points.len()).duplicates(Duplicates::Max).build(edges)
+    GraphBuilder::new(near.len()).duplicates(Duplicates::Max).build(edges)
 }
 
 /// The graph of all pairs at a distance of at most `radius`. Exact, O(n²d).

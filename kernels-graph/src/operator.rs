@@ -5,9 +5,8 @@ use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{
-    Error, Graph, Laplacian, SparseMatrix, chebyshev::Filter, error::positive, graph::row, parallel,
-};
+use crate::{Error, Graph, Laplacian, SparseMatrix, chebyshev::Filter, error::positive, graph::row};
+use kernels_core::parallel;
 
 /// B s(M) B for a sparse symmetric M, a polynomial s and a diagonal B: a kernel on nodes that is only applied.
 ///

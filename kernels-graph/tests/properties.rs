@@ -1,6 +1,8 @@
 //! Invariants on random graphs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, clippy::print_stdout)]
 
+#[path = "properties/between.rs"]
+mod between;
 #[path = "properties/data.rs"]
 mod data;
 #[path = "properties/edges.rs"]
@@ -9,8 +11,8 @@ mod edges;
 use kernels_core::dense::SymmetricEigen;
 use kernels_graph::{
     EdgeHistogram, Graph, GraphKernel, GraphSet, Graphlets, KernelMixture, LabelledGraph, Laplacian,
-    NeighbourhoodHash, NodeKernel, Propagation, ShortestPath, VertexHistogram, WalkSeries, Wasserstein,
-    WeisfeilerLehman, WlAssignment, earth_mover, graph_gram, info_nce,
+    NeighbourhoodHash, NodeKernel, Propagation, PyramidMatch, ShortestPath, VertexHistogram, WalkSeries,
+    Wasserstein, WeisfeilerLehman, WlAssignment, earth_mover, graph_gram, info_nce,
 };
 use nalgebra::DMatrix;
 use proptest::prelude::*;
@@ -114,6 +116,8 @@ proptest! {
         check(&NeighbourhoodHash::new(2, 16).unwrap(), &set)?;
         check(&Propagation::new(3, 0.5).unwrap().seed(3), &set)?;
         check(&Wasserstein::new(2, 1.0).unwrap(), &set)?;
+        check(&PyramidMatch::new(3, 4).unwrap(), &set)?;
+        check(&PyramidMatch::new(4, 6).unwrap().labels(true), &set)?;
         check(&WalkSeries::exponential(0.1).unwrap(), &set)?;
         check(&WalkSeries::exponential(0.1).unwrap().node_labels(true), &set)?;
     }

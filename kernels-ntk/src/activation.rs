@@ -156,6 +156,20 @@ impl Activation {
         Self::AbRelu { a: -1.0, b: 1.0 }
     }
 
+    /// What a maxout unit of rank 2, the larger of two numbers with weights of their own, is to the kernels: √2 max(z, 0). Both have
+    /// the dual (√det + (π − θ) q₁₂)/π, with derivative 1 − θ/π, the probability that the same number is the larger one at both
+    /// points. See also [`maxout_dual`](crate::maxout_dual).
+    ///
+    /// ```
+    /// use kernels_ntk::{Activation, maxout_dual};
+    /// let (dual, maxout) = (Activation::maxout().dual(1.0, 0.3, 2.0)?, maxout_dual(1.0, 0.3, 2.0)?);
+    /// assert!((dual.value - maxout.0).abs() < 1e-15 && (dual.derivative - maxout.1).abs() < 1e-15);
+    /// # Ok::<(), kernels_ntk::Error>(())
+    /// ```
+    pub fn maxout() -> Self {
+        Self::AbRelu { a: 0.0, b: std::f64::consts::SQRT_2 }
+    }
+
     /// erf(z)
     pub fn erf() -> Self {
         Self::Erf { a: 1.0, b: 1.0, c: 0.0 }

@@ -4,13 +4,16 @@
 //! | you have | you want | use |
 //! |---|---|---|
 //! | an architecture | its NNGP or tangent kernel on vectors | [`Net`], [`NetworkKernel`] |
-//! | the same with convolutions, pooling, attention | the kernel on images or sequences | [`NetworkKernel`] on [`Images`] |
+//! | the same with convolutions, pooling, attention | the kernel on images or sequences | [`NetworkKernel`] on [`Images`], [`OnImages`] |
+//! | more points than pairs allow | features of the NNGP or tangent kernel | [`NetFeatures`], [`TangentFeatures`] |
+//! | points on a sphere | spectra, harmonics, Gaussian processes on them | [`zonal_eigenvalues`], [`SphericalHarmonics`], [`SphericalProcess`] |
 //! | an activation function | E φ(u)φ(v), its moments, its Hermite series | [`Activation`], [`HermiteSeries`] |
 //! | the same | edge of chaos, slopes, initialisation, order 1/width | [`edge_of_chaos`], [`Propagation`], [`FiniteWidth`] |
 //! | kernels and targets | networks during training, their spread | [`GradientFlow`], [`descend`], [`posterior`] |
 //! | a finite network | its tangent kernel and what is made of it | [`Mlp`], [`Cnn`], [`JacobianSource`], [`TangentKernel`] |
 //! | a trained network | error bars | [`SparseFunctionPosterior`] |
-//! | Gram matrices to be learnt | deep kernel machines | [`DeepKernelMachine`], [`SparseGram`] |
+//! | the same | what a prediction owes to each training point | [`attributions`], [`trak`] |
+//! | Gram matrices to be learnt | deep kernel machines | [`DeepKernelMachine`], [`SparseMachine`] |
 //! | paths | limits of controlled residual networks | [`NeuralSignature`] |
 //!
 //! ```
@@ -24,10 +27,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Standard deviations `w_std` and `b_std` are hyper-parameters of the kernels, with gradients, so that Gaussian processes tune them.
+//!
 //! Not for training networks: there is no optimiser here, and no automatic differentiation.
 //!
 //! # Features
-//! `rayon` (default): all cores; results do not depend on it. `serde`: networks as lists of layers.
+//! `rayon` (default): all cores; results do not depend on it. `serde`: networks as lists of layers, also from files.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
@@ -55,23 +60,28 @@ pub use depth::{
 };
 pub use dual::{Dual, HermiteSeries, Moments};
 pub use empirical::{
-    AsymmetricSign, Cnn, ConvLayer, DenseLayer, DualParameters, Jacobian, JacobianSource, Mlp,
+    AsymmetricSign, Checkpoint, Cnn, ConvLayer, DenseLayer, DualParameters, Jacobian, JacobianSource, Mlp,
     SparseFunctionPosterior, TangentKernel, alignment, attributions, centered_alignment, condition_number,
     effective_rank, eigen_score, label_gradient_alignment, select_by_variance, spectral_label_alignment,
-    target_alignment,
+    target_alignment, trak,
 };
 pub use error::Error;
-pub use features::NetFeatures;
+pub use features::{NetFeatures, TangentFeatures};
 pub use finite_width::{FiniteWidth, WeightLaw};
-pub use infinite::{Image, Images, Limit, NetworkKernel};
+pub use infinite::{Image, Images, Limit, NetworkKernel, OnImages};
 pub use initialisation::{guessing_bias, maxout_dual, maxout_second_moment, preserving_variance};
-pub use machine::{DeepKernelMachine, GramKernel, SparseGram, gaussian_divergence, input_gram};
+pub use machine::{
+    DeepKernelMachine, FittedGrams, GramKernel, SparseGram, SparseMachine, gaussian_divergence, input_gram,
+};
 pub use net::{Layer, Mechanism, Net, Padding, Parameterization, Weights, Window};
 pub use neural_signature::NeuralSignature;
 pub use predict::{GradientFlow, Loss, Ridge, descend, log_marginal_likelihood, posterior};
 pub use propagation::{Phase, Propagation, Slopes, Universality, edge_of_chaos, universality};
-pub use vocabulary::with_networks;
-pub use zonal::{zonal_eigenvalues, zonal_kernel, zonal_multiplicity, zonal_series};
+pub use vocabulary::{with_images, with_networks};
+pub use zonal::{
+    SphericalHarmonics, SphericalProcess, hierarchical_eigenvalue, hierarchical_kernel, zonal_eigenvalues,
+    zonal_kernel, zonal_multiplicity, zonal_series,
+};
 
 /// The README's example, so that it is compiled and run.
 #[cfg(doctest)]

@@ -7,6 +7,9 @@
     clippy::type_complexity
 )]
 
+#[path = "property_cases/learning.rs"]
+mod learning;
+
 use kernels_core::{Kernel, Points, Rows, check_kernel, cross_gram, gram, testing};
 use kernels_ntk::{
     Activation, Cnn, Images, JacobianSource, Mlp, Net, NetFeatures, NetworkKernel, Parameterization, Phase,
@@ -265,4 +268,65 @@ fn any_number_of_threads() {
     let pair: f64 = Kernel::<Rows<f64>>::eval(&k, xs.point(3), xs.point(7));
     // One pair sums its inner product in another order than a block.
     assert!((pair - gram(&k, &xs).unwrap()[(3, 7)]).abs() < 1e-13 * pair.abs().max(1.0));
+}
+
+/// Gradients by standard deviations of weights and biases against differences: all kinds of layers and duals.
+#[test]
+fn gradients_of_networks_on_vectors() {
+    for text in [
+        "dense(w_std=1.4, b_std=0.1) > relu > dense(w_std=1.2) > leaky_relu(alpha=0.2) > dense(b_std=0.3)",
+        "dense(w_std=1.5, b_std=0.4) > erf(b=0.8, c=0.2) > dense(w_std=1.1, b_std=0.2)",
+        "dense(w_std=1.2, b_std=0.1) > tanh > dense(w_std=1.3)",
+        "dense(w_std=1.2, b_std=0.5) > hard_tanh > dense(w_std=1.3)",
+        "dense(w_std=1.1, b_std=0.1) > residual(gelu > dense(w_std=0.9, b_std=0.2), identity) > sin > dense()",
+        "dense(w_std=1.1, b_std=0.1) > layer_norm(eps=0.1) > relu > dense()",
+        "dense(w_std=1.1, width=3, param=standard) > rbf(gamma=0.3) > dense(w_std=1.2, b_std=0.2, param=standard)",
+        "prod(dense(w_std=1.1) > gabor, dense(w_std=0.9, b_std=0.2) > cos) > dense(w_std=1.2)",
+        "concat(dense(w_std=1.1, width=2) > exp(a=0.5, b=0.3), dense(w_std=0.9, b_std=0.2, width=5) > gaussian(a=1, b=-0.4)) \
+         > dense(w_std=1.2)",
+        "dense(w_std=1.1) > dropout(keep=0.7) > polynomial(coef=[0.2, 1, 0.3]) > scale(by=0.6) > dense(w_std=1.2)",
+    ] {
+        for k in [kernel(text), nngp(text)] {
+            testing::gradient_contract(&k, &data(6, 3)).unwrap_or_else(|e| panic!("{text}: {e}"));
+        }
+    }
+    let names: Vec<String> =
+        kernels_core::Describe::params(&kernel("dense(b_std=0.1) > residual(relu > dense()) > dense()"))
+            .into_iter()
+            .map(|p| p.name)
+            .collect();
+    assert_eq!(names, ["net[0].w_std", "net[0].b_std", "net[1][0][1].w_std", "net[2].w_std"]);
+}
+
+#[test]
+fn gradients_of_networks_on_images() {
+    for text in [
+        CNN,
+        "conv(filter=[2, 2], w_std=1.2, b_std=0.1) > tanh > flatten > dense()",
+        "conv(filter=[3, 3], padding=CIRCULAR, w_std=1.2) > relu > avg_pool(window=[2, 2], stride=[2, 2]) > \
+         conv(filter=[2, 2], w_std=1.1, b_std=0.2) > gelu > global_sum_pool > dense(w_std=0.7)",
+        "conv_local(filter=[2, 2], w_std=1.2, b_std=0.1) > erf > flatten > dense(b_std=0.2)",
+        "conv(filter=[2, 2], w_std=1.2, b_std=0.1) > attention(W_key_std=0.8, b_std=0.1) > relu > flatten > dense()",
+        "conv(filter=[2, 2], w_std=0.5) > attention(linear_scaling=false, attention_mechanism=IDENTITY) > flatten > dense()",
+        "conv(filter=[2, 2], w_std=1.2, b_std=0.1) > layer_norm(axis=[1, 2, 3]) > relu > flatten > dense(w_std=1.1)",
+        "conv_transpose(filter=[2, 2], stride=[2, 2], w_std=1.2) > sin > sum_pool(window=[2, 2]) > flatten > dense()",
+        "residual(conv(filter=[3, 3], padding=SAME, b_std=0.1) > relu > conv(filter=[1, 1]), conv(filter=[1, 1])) > \
+         global_avg_pool > dense()",
+    ] {
+        for k in [kernel(text), nngp(text)] {
+            testing::gradient_contract(&k, &images(4)).unwrap_or_else(|e| panic!("{text}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn images_as_rows() {
+    let (k, xs) = (kernel(CNN), images(4));
+    let on_rows = kernels_ntk::OnImages::new(k.clone(), 4, 4).unwrap();
+    let values: Vec<f64> = (0..4).flat_map(|i| xs.point(i).values.to_vec()).collect();
+    let rows = Rows::from_row_major(values, 4, 32).unwrap();
+    assert_eq!(gram(&on_rows, &rows).unwrap(), gram(&k, &xs).unwrap());
+    testing::kernel_contract(&on_rows, &rows).unwrap();
+    testing::gradient_contract(&on_rows, &rows).unwrap();
+    assert!(gram(&on_rows, &data(3, 31)).is_err());
 }

@@ -1,7 +1,7 @@
 //! Kernel rows and sums as the selectors read them, in memory of O(n).
 
 use kernels_core::{Block, Kernel, LazyCross, LazyGram, Operator, Points, Workspace};
-use nalgebra::{DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
 use crate::{Error, error, parallel};
 
@@ -54,6 +54,57 @@ pub(crate) fn cross_row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
             kernel.block(&at, DMatrixViewMut::from_slice(out, end - start, 1), &mut Workspace::new());
         }
     });
+}
+
+/// Rows of the Gram matrix of some points: from memory when there are at most `most` of them, else computed when asked for.
+pub(crate) struct GramRows<'a, P, K: ?Sized> {
+    kernel: &'a K,
+    xs: &'a P,
+    stored: Option<DMatrix<f64>>,
+}
+
+impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> GramRows<'a, P, K> {
+    pub(crate) fn new(kernel: &'a K, xs: &'a P, most: usize) -> Result<Self, Error> {
+        let stored = (xs.len() <= most).then(|| kernels_core::gram(kernel, xs)).transpose()?;
+        Ok(Self { kernel, xs, stored })
+    }
+
+    pub(crate) fn stored(&self) -> Option<&DMatrix<f64>> {
+        self.stored.as_ref()
+    }
+
+    /// Row i, computed into `buffer` unless it is in memory or there already.
+    pub(crate) fn row<'r>(&'r self, i: usize, buffer: &'r mut RowBuffer) -> &'r [f64] {
+        if let Some(k) = &self.stored {
+            // A symmetric matrix: column for row.
+            return &k.as_slice()[i * k.nrows()..(i + 1) * k.nrows()];
+        }
+        if buffer.row != Some(i) {
+            buffer.row = Some(i);
+            buffer.values.resize(self.xs.len(), 0.0);
+            row(self.kernel, self.xs, i, &mut buffer.values);
+        }
+        &buffer.values
+    }
+
+    /// K W.
+    pub(crate) fn times(&self, w: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        match &self.stored {
+            Some(k) => Ok(k * w),
+            None => {
+                let mut out = DMatrix::zeros(w.nrows(), w.ncols());
+                LazyGram::new(self.kernel, self.xs, BUDGET)?.apply(w.as_view(), out.as_view_mut())?;
+                Ok(out)
+            }
+        }
+    }
+}
+
+/// A row of a Gram matrix and which it is.
+#[derive(Default)]
+pub(crate) struct RowBuffer {
+    row: Option<usize>,
+    values: Vec<f64>,
 }
 
 /// K w of the Gram matrix of `xs`; n²/2 kernel values, memory O(n).
@@ -119,7 +170,23 @@ pub(crate) fn argmax(values: &[f64], allowed: impl Fn(usize) -> bool) -> Option<
     best
 }
 
-/// Dot product, in order.
+/// Sum: eight sums side by side, then theirs.
+pub(crate) fn sum(a: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let lanes = a.chunks_exact(8);
+    let rest: f64 = lanes.remainder().iter().sum();
+    lanes.for_each(|a| sums.iter_mut().zip(a).for_each(|(s, a)| *s += a));
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Dot product: eight sums side by side, then their sum.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let mut sums = [0.0; 8];
+    let n = a.len().min(b.len());
+    let whole = n / 8 * 8;
+    for (a, b) in a[..whole].chunks_exact(8).zip(b[..whole].chunks_exact(8)) {
+        sums.iter_mut().zip(a).zip(b).for_each(|((s, a), b)| *s += a * b);
+    }
+    let rest: f64 = a[whole..n].iter().zip(&b[whole..n]).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
 }

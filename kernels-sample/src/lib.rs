@@ -9,8 +9,10 @@
 //! | two variables; one sample and a density | are they independent? does it fit? | [`IndependenceTest`], [`WildBootstrap`] |
 //! | points of ℝᵈ | a density, its modes, its clusters | [`Kde`], [`Grid`], [`MeanShift`], [`ProjectedModes`] |
 //! | features of odd distributions | a transformation to \[0, 1\] | [`KernelDensityIntegral`] |
-//! | unlabelled points | which to label | [`BatchSelection`], [`TargetVariance`] |
-//! | too many points | a diverse or covering subset | [`greedy_map`], [`Dpp`], [`cover`], [`k_center`] |
+//! | unlabelled points | which to label | [`BatchSelection`], [`BatchFeatures`], [`TargetVariance`] |
+//! | too many points | a diverse or covering subset | [`greedy_map`], [`Dpp`], [`DppChain`], [`cover`], [`k_center`], [`k_medoids`] |
+//! | data to train on | the part that is worth it | [`information_gain`], [`open_set_coreset`], [`gradient_clusters`], [`ClusterRounds`] |
+//! | more classes than were observed | predictions of all, and which to observe | [`frechet_classes`], [`farthest_classes`] |
 //!
 //! ```
 //! use kernels_core::{Points, Rbf, Rows};
@@ -44,6 +46,7 @@ mod random;
 mod select;
 mod stein;
 mod thin;
+mod tree;
 
 pub use density::{
     Bandwidth, Boundary, ConditionalKde, DensityKernel, Grid, IntegralMethod, Kde, KdeModel,
@@ -63,11 +66,14 @@ pub use modes::{
 };
 pub use quadrature::{Quadrature, quadrature, recombine, resample, simplex_weights};
 pub use select::{
-    BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, Greedy, KCenter, TargetCriterion,
-    TargetSelection, TargetVariance, cover, features_cover, greedy_map, k_center, log_elementary_symmetric,
-    orthogonal_matching_pursuit,
+    BatchFeatures, BatchMethod, BatchSelection, ClusterRounds, ClusterWeight, Coverage, Dpp, DppChain,
+    Greedy, KCenter, KMeans, KMedoids, Saturation, TargetCriterion, TargetSelection, TargetVariance, cover,
+    farthest_classes, features_cover, frechet_classes, frechet_variances, gradient_clusters, greedy_map,
+    information_gain, k_center, k_means, k_medoids, label_propagation, log_determinant_distance,
+    log_elementary_symmetric, on_sphere, open_set_coreset, orthogonal_matching_pursuit,
 };
 pub use stein::{Preconditioner, SteinKernel, SteinThinning, with_scores};
 pub use thin::{
-    Compress, KernelThinning, ThinningStream, herd, optimal_four_point_half, random_sample, standard_thinning,
+    Compress, CompressStream, KernelThinning, ThinningStream, herd, optimal_four_point_half, random_sample,
+    standard_thinning,
 };

@@ -15,6 +15,15 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+#[path = "properties/quality.rs"]
+mod quality;
+
+#[path = "properties/selection.rs"]
+mod selection;
+
+#[path = "properties/densities.rs"]
+mod densities;
+
 fn normal(n: usize, d: usize, seed: u64) -> Rows<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values = (0..n * d).map(|_| StandardNormal.sample(&mut rng)).collect();
@@ -158,30 +167,6 @@ fn quality_of_kernel_thinning() {
     // An intermediate coreset of 128 points only: far from kernel thinning of all, far better than chance.
     assert!(mean(&press) < 0.4 * mean(&iid), "{} {}", mean(&press), mean(&iid));
     assert!(mean(&once) < 0.15 * mean(&iid), "{} {}", mean(&once), mean(&iid));
-}
-
-/// log MMD to the input against log n: about −½ for the √n points of kernel thinning, −¼ for as many at random.
-#[test]
-fn rate_of_kernel_thinning() {
-    let kernel = Rbf::new(2.0).unwrap();
-    let mean = |n: usize, thin: bool| -> f64 {
-        let sum: f64 = (0..8)
-            .map(|seed| {
-                let xs = normal(n, 2, seed);
-                let m = n.ilog2() as usize / 2;
-                let coreset = if thin {
-                    KernelThinning::new(kernel.clone()).seed(seed).thin(&xs, m).unwrap()
-                } else {
-                    standard_thinning(n, n >> m).unwrap()
-                };
-                mmd2_to_input(&kernel, &xs, &coreset).unwrap().sqrt().ln()
-            })
-            .sum();
-        sum / 8.0
-    };
-    let slope = |thin: bool| (mean(4096, thin) - mean(256, thin)) / 16.0_f64.ln();
-    assert!(slope(true) < -0.42, "{}", slope(true));
-    assert!(slope(false) > -0.38, "{}", slope(false));
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub(crate) struct Density {
     /// Points to evaluate it at [default: the same points].
     #[arg(long)]
     at: Option<PathBuf>,
-    /// scott, silverman, isj (one column), or a number: the kernel's unit of distance.
+    /// scott, silverman, isj (one column), likelihood or least-squares (cross-validation), or a number: the kernel's unit of
+    /// distance.
     #[arg(long, default_value = "scott")]
     bandwidth: String,
     /// gaussian, exponential, box, triangular, epanechnikov, biweight, triweight, tricube or cosine.
@@ -31,6 +32,12 @@ pub(crate) struct Density {
     /// Allow this relative error, and use a tree.
     #[arg(long)]
     tolerance: Option<f64>,
+    /// Estimate with this many random features instead of summing over all points; gaussian and exponential only.
+    #[arg(long, conflicts_with_all = ["tolerance", "log"])]
+    features: Option<usize>,
+    /// A bandwidth for every point: wide where points are few.
+    #[arg(long, conflicts_with_all = ["tolerance", "features"])]
+    adaptive: bool,
     /// Logarithms, without underflow.
     #[arg(long, conflicts_with = "tolerance")]
     log: bool,
@@ -48,11 +55,13 @@ pub(super) fn bandwidth(text: &str) -> Result<Bandwidth, Error> {
         "scott" => Bandwidth::Scott,
         "silverman" => Bandwidth::Silverman,
         "isj" => Bandwidth::ImprovedSheatherJones,
+        "likelihood" => Bandwidth::Likelihood,
+        "least-squares" => Bandwidth::LeastSquares,
         number => match number.parse() {
             Ok(h) => Bandwidth::Scale(h),
             Err(_) => {
                 return Err(Error::Choice(format!(
-                    "--bandwidth `{number}` is neither a rule (scott, silverman, isj) nor a number"
+                    "--bandwidth `{number}` is neither a rule (scott, silverman, isj, likelihood, least-squares) nor a number"
                 )));
             }
         },
@@ -71,7 +80,10 @@ pub(super) fn shape(text: &str) -> Result<DensityKernel, Error> {
 impl Density {
     pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
         let xs: Rows<f64> = read_rows(&self.x)?;
-        let model = Kde::new(shape(&self.shape)?).bandwidth(bandwidth(&self.bandwidth)?).fit(&xs)?;
+        let model = Kde::new(shape(&self.shape)?)
+            .bandwidth(bandwidth(&self.bandwidth)?)
+            .adaptive(self.adaptive)
+            .fit(&xs)?;
         let covariance = model.covariance();
         let scales: Vec<f64> = covariance.diagonal().iter().map(|v| v.sqrt()).collect();
         if let Some(count) = self.sample {
@@ -85,6 +97,9 @@ impl Density {
         let at = self.at.as_deref().map(read_rows).transpose()?.unwrap_or_else(|| xs.clone());
         let values = match self.tolerance {
             Some(relative) => model.density_by_tree(&at, relative, 0.0)?,
+            None if self.features.is_some() => {
+                model.density_by_features(&at, self.features.unwrap_or(1), run.shared.seed)?
+            }
             None if self.log => model.log_density(&at)?,
             None => model.density(&at)?,
         };

@@ -6,13 +6,14 @@ use clap::{Args, ValueEnum};
 use kernels_core::{
     Block, DynKernel, Kernel, Paths, Points, Readable, Real, Rows, Strings, Vocabulary, Workspace,
 };
+use kernels_ntk::Images;
 use nalgebra::DMatrixViewMut;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::{Run, human};
 use crate::{
-    data::{Kind, NpyWriter, kind_of, read_paths, read_rows, read_strings, write_matrix},
+    data::{Kind, NpyWriter, kind_of, read_images, read_paths, read_rows, read_strings, write_matrix},
     error::Error,
     vocabulary,
 };
@@ -33,7 +34,8 @@ pub(crate) struct Gram {
     /// Kernel expression.
     #[arg(long)]
     kernel: String,
-    /// Points: NPY (n, d), or a table of numbers; paths as NPY (n, length, d); strings as lines of a .txt file.
+    /// Points: NPY (n, d), or a table of numbers; paths as NPY (n, length, d); images as NPY (n, height, width, channels);
+    /// strings as lines of a .txt file.
     #[arg(long)]
     x: PathBuf,
     /// Lengths of the paths whose knots x holds one after the other, (total, d): NPY or a table of one column.
@@ -88,6 +90,11 @@ impl Gram {
                 let hint =
                     "\n  the points are paths; a kernel on rows becomes one on paths by signature(static=…)";
                 self.write(run, &Paths::<T>::vocabulary(), hint, &xs, ys.as_ref())
+            }
+            Kind::Images => {
+                let ys = y.map(read_images::<T>).transpose()?;
+                let hint = "\n  the points are images: ntk(net=…) and nngp(net=…) take them";
+                self.write(run, &Images::<T>::vocabulary(), hint, &read_images::<T>(&self.x)?, ys.as_ref())
             }
             Kind::Strings if self.dtype == Dtype::F64 => {
                 let ys = y.map(read_strings).transpose()?;

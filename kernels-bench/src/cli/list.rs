@@ -45,15 +45,16 @@ impl List {
         for p in family.parameters {
             text += &format!("  {} = {}   {}\n", p.name, p.default, p.meaning);
         }
-        text += &format!("example: {}\n", example(family));
+        text += &format!("example: {}\n", example(family, kind));
         run.report(&text, object(family, kind));
         Ok(())
     }
 }
 
 /// The family with its defaults, as it would be written.
-fn example(family: &Family) -> String {
-    let inner = if family.of_kernel { vec!["rbf()".to_owned()] } else { Vec::new() };
+fn example(family: &Family, points: &str) -> String {
+    let inner = if points == "graphs" { "vertex_histogram()" } else { "rbf()" };
+    let inner = if family.of_kernel { vec![inner.to_owned()] } else { Vec::new() };
     let parameters = family.parameters.iter().map(|p| format!("{}={}", p.name, p.default));
     format!("{}({})", family.name, inner.into_iter().chain(parameters).collect::<Vec<_>>().join(", "))
 }
@@ -65,5 +66,5 @@ fn object(family: &Family, points: &str) -> Value {
         .map(|p| json!({"name": p.name, "default": p.default, "meaning": p.meaning}))
         .collect();
     json!({"name": family.name, "points": points, "summary": family.summary, "formula": family.formula,
-        "definiteness": family.definiteness, "parameters": parameters, "example": example(family)})
+        "definiteness": family.definiteness, "parameters": parameters, "example": example(family, points)})
 }

@@ -6,6 +6,7 @@ mod evaluate;
 mod features;
 mod fit;
 mod gram;
+mod graph;
 mod list;
 mod modes;
 mod ntk;
@@ -121,6 +122,8 @@ enum Command {
     Data(crate::fetch::Data),
     /// Measure solvers on the larger sets, with a report.
     Reproduce(crate::reproduce::Reproduce),
+    /// Graphs: kernels of nodes and between graphs, random-walk features, classification, clusters, online labels.
+    Graph(graph::Graph),
     /// Measure speed, alone or beside other libraries.
     Bench(crate::peers::Bench),
     /// Print a completion script for a shell.
@@ -177,6 +180,7 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Ntk(command) => command.run(&run),
         Command::Data(command) => command.run(&run),
         Command::Reproduce(command) => command.run(&run),
+        Command::Graph(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),
         Command::Completions { shell } => {

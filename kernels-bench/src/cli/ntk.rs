@@ -1,12 +1,15 @@
 //! `kernels ntk`.
 
+mod empirical;
+mod ladder;
+
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use kernels_core::{Points, Rows, cross_gram, gram};
 use kernels_ntk::{
-    Activation, GradientFlow, Layer, Net, NetworkKernel, Propagation, Ridge, Universality, edge_of_chaos,
-    posterior, preserving_variance, universality,
+    Activation, GradientFlow, Layer, Net, NetworkKernel, Propagation, Ridge, Universality, descend,
+    edge_of_chaos, posterior, preserving_variance, universality,
 };
 use nalgebra::DMatrix;
 use serde_json::json;
@@ -30,6 +33,10 @@ enum What {
     Criticality(Criticality),
     /// What infinitely wide networks predict at a time of their training, with standard deviations of an ensemble.
     Predict(Predict),
+    /// Tangent kernels of finite networks from their Jacobians.
+    Empirical(empirical::Empirical),
+    /// Accuracy of a network's kernel on growing numbers of training images.
+    Ladder(ladder::Ladder),
 }
 
 #[derive(Debug, Args)]
@@ -44,9 +51,37 @@ struct Criticality {
     w_std: Option<f64>,
 }
 
+/// A loss by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum LossChoice {
+    /// Half the mean square.
+    #[default]
+    Squares,
+    /// Cross-entropy of a softmax, mean over points.
+    CrossEntropy,
+}
+
+impl LossChoice {
+    fn gradient(self, f: &DMatrix<f64>, targets: &DMatrix<f64>) -> DMatrix<f64> {
+        match self {
+            Self::Squares => (f - targets) / f.len().max(1) as f64,
+            Self::CrossEntropy => {
+                let mut p = f.clone();
+                for mut row in p.row_iter_mut() {
+                    let largest = row.max();
+                    row.apply(|v| *v = (*v - largest).exp());
+                    let sum = row.sum();
+                    row /= sum;
+                }
+                (p - targets) / f.nrows().max(1) as f64
+            }
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct Predict {
-    /// Layers, such as "dense(w_std=1.5) > relu > dense()".
+    /// Layers, such as "dense(w_std=1.5) > relu > dense()", or a .json file with a list of layers.
     #[arg(long)]
     net: String,
     /// Training points: NPY (n, d), or a table of numbers.
@@ -64,6 +99,12 @@ struct Predict {
     /// Learning rate.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Loss that training descends on; with cross-entropy the targets are probabilities of classes, and a time is needed.
+    #[arg(long, value_enum, default_value_t)]
+    loss: LossChoice,
+    /// Momentum of the heavy ball, from 0 to below 1; a time is needed.
+    #[arg(long, requires = "time")]
+    momentum: Option<f64>,
     /// Ridge, relative to the mean of the kernel's diagonal.
     #[arg(long, default_value_t = 0.0)]
     ridge: f64,
@@ -83,6 +124,8 @@ impl Ntk {
         match &self.what {
             What::Criticality(command) => command.run(run),
             What::Predict(command) => command.run(run),
+            What::Empirical(command) => command.run(run),
+            What::Ladder(command) => command.run(run),
         }
     }
 }
@@ -153,7 +196,7 @@ impl Criticality {
 
 impl Predict {
     fn run(&self, run: &Run) -> Result<(), Error> {
-        let net: Net = self.net.parse().map_err(|e| Error::Choice(format!("--net: {e}")))?;
+        let net = Net::read(&self.net).map_err(|e| Error::Choice(format!("--net: {e}")))?;
         let (x, y, test) =
             (read_rows::<f64>(&self.x)?, read_rows::<f64>(&self.y)?, read_rows::<f64>(&self.test)?);
         run.require_memory(x.len().max(test.len()), 6, "predicting")?;
@@ -164,12 +207,28 @@ impl Predict {
         };
         let [q, q_cross, q_test] = kernels(&NetworkKernel::nngp(net.clone()))?;
         let ridge = Ridge::Relative(self.ridge);
-        let (mean, covariance) = if self.bayesian {
+        let descends = self.loss != LossChoice::Squares || self.momentum.is_some();
+        let mut largest = None;
+        let (mean, covariance) = if descends {
+            let Some(time) = self.time.filter(|_| self.deviations.is_none() && !self.bayesian) else {
+                let message = "--loss cross-entropy and --momentum need --time, and know no --deviations and no --bayesian";
+                return Err(Error::Choice(message.into()));
+            };
+            let kernel = NetworkKernel::ntk(net.clone());
+            let (theta, cross) = (gram(&kernel, &x)?, cross_gram(&kernel, &test, &x)?);
+            let zeros = |n: usize| DMatrix::zeros(n, targets.ncols());
+            let loss = |f: &DMatrix<f64>| self.loss.gradient(f, &targets);
+            let start = (&zeros(x.len()), &zeros(test.len()));
+            let (_, mean) =
+                descend(&theta, &cross, &loss, start, self.rate, self.momentum, time).map_err(failed)?;
+            (mean, DMatrix::zeros(0, 0))
+        } else if self.bayesian {
             posterior(&q, &q_cross, &q_test, &targets, ridge).map_err(failed)?
         } else {
             let kernel = NetworkKernel::ntk(net.clone());
             let (theta, cross) = (gram(&kernel, &x)?, cross_gram(&kernel, &test, &x)?);
             let flow = GradientFlow::new(&theta, &targets, ridge, self.rate).map_err(failed)?;
+            largest = flow.largest_learning_rate(0.0).ok();
             flow.ensemble(&cross, (&q, &q_cross, &q_test), self.time).map_err(failed)?
         };
         let rows: Vec<f64> = mean.transpose().as_slice().to_vec();
@@ -179,6 +238,7 @@ impl Predict {
             write_matrix(path, &[values.len()], &values)?;
         }
         let object = json!({"command": "ntk predict", "net": net.to_string(),
+            "largest_learning_rate": largest,
             "shape": [mean.nrows(), mean.ncols()], "out": self.out.display().to_string()});
         run.report(
             &format!("predictions of shape {:?} written to {}", mean.shape(), self.out.display()),

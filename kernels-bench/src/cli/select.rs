@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use kernels_core::{Points, Rows};
 use kernels_sample::{
-    BatchMethod, BatchSelection, ClusterWeight, Coverage, TargetVariance, cover, greedy_map,
+    BatchMethod, BatchSelection, ClusterWeight, Coverage, DppChain, TargetVariance, cover, greedy_map,
+    k_medoids,
 };
 use serde_json::json;
 
@@ -27,14 +28,24 @@ enum Method {
     Maxdist,
     /// Least total variance, O(n²) a row.
     Bait,
+    /// The same with twice as many, then removal.
+    BaitBackward,
     /// Mean embedding by Frank-Wolfe.
     FrankWolfe,
     /// k-means++.
     Kmeans,
     /// Determinantal point process, greedy.
     Dpp,
+    /// Determinantal point process, drawn by a Markov chain.
+    DppSample,
     /// Facility location.
     Facility,
+    /// Coverage that saturates at a tenth.
+    Saturated,
+    /// Near all, and apart.
+    GraphCut,
+    /// k-medoids.
+    Medoids,
     /// Least variance at --targets.
     Targets,
     /// At random.
@@ -83,7 +94,14 @@ impl Select {
             Method::FrankWolfe => Some(BatchMethod::FrankWolfe),
             Method::Kmeans => Some(BatchMethod::KMeansPlusPlus),
             Method::Random => Some(BatchMethod::Random),
-            Method::Dpp | Method::Facility | Method::Targets => None,
+            Method::BaitBackward => Some(BatchMethod::BaitForwardBackward),
+            Method::Dpp
+            | Method::DppSample
+            | Method::Facility
+            | Method::Saturated
+            | Method::GraphCut
+            | Method::Medoids
+            | Method::Targets => None,
         };
         let indices = match (batch, self.method) {
             (Some(method), _) => {
@@ -95,7 +113,17 @@ impl Select {
                     .select(&xs, train.as_ref().unwrap_or(&none), self.size)?
             }
             (None, Method::Dpp) => greedy_map(&kernel, &xs, self.size)?.0,
+            (None, Method::DppSample) => {
+                let start = greedy_map(&kernel, &xs, self.size)?.0;
+                let steps = 40 * start.len() * (xs.len() as f64).ln().ceil() as usize;
+                let mut chain = DppChain::new(&kernel, &xs, &start, run.shared.seed)?.fixed_size(true);
+                chain.advance(steps);
+                chain.set()
+            }
             (None, Method::Facility) => cover(&kernel, &xs, Coverage::FacilityLocation, self.size)?.indices,
+            (None, Method::Saturated) => cover(&kernel, &xs, Coverage::Saturated(0.1), self.size)?.indices,
+            (None, Method::GraphCut) => cover(&kernel, &xs, Coverage::GraphCut, self.size)?.indices,
+            (None, Method::Medoids) => k_medoids(&kernel, &xs, self.size, 20, run.shared.seed)?.medoids,
             (None, _) => {
                 let Some(targets) = &self.targets else {
                     return Err(Error::Choice(

@@ -7,7 +7,7 @@ use kernels_core::{Points, Rows};
 
 use crate::{
     data::{
-        Streamed,
+        Column, Streamed, Table,
         encode::{Choice, Encoder, Missing, Target, Task, Unseen, target},
         read_table,
     },
@@ -18,11 +18,14 @@ use crate::{
 /// A table and which of its columns are what.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Data {
-    /// Table: CSV (.gz too), Parquet or NPY.
+    /// Table: CSV (.gz too), Parquet or NPY; images as NPY (n, height, width, channels).
     data: PathBuf,
     /// Column to predict, by name or index from 0 [default: the last].
     #[arg(long)]
     target: Option<String>,
+    /// Targets in a table of one column, when `data` does not hold them (images as NPY, say).
+    #[arg(long, conflicts_with = "target")]
+    targets: Option<PathBuf>,
     /// Columns to use [default: all but the target].
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
@@ -45,6 +48,9 @@ pub(crate) struct Data {
     #[arg(long, value_enum, default_value_t)]
     task: Task,
 }
+
+/// Name of the column of targets that come from a file of their own.
+const TARGET: &str = "target";
 
 /// Training data, ready for solvers.
 pub(crate) struct Training {
@@ -73,14 +79,41 @@ impl Data {
 
     /// The table as training data that are read in blocks of at most so many bytes.
     pub(crate) fn stream(&self, bytes: usize) -> Result<Streamed, Error> {
+        if self.targets.is_some() {
+            let message =
+                "--targets needs the whole table in memory: for streamed data the target is a column of it";
+            return Err(Error::Choice(message.to_owned()));
+        }
         let choice = self.choice(self.target.as_deref());
         let streamed = Streamed::open(&self.data, &choice, self.task, bytes)?;
         enough_classes(&streamed.target, &streamed.name)?;
         Ok(streamed)
     }
 
+    /// The table, with targets of a file of their own as its last column.
+    fn table(&self) -> Result<Table, Error> {
+        let mut table = read_table(&self.data)?;
+        if let Some(path) = &self.targets {
+            let targets = read_table(path)?;
+            let shape = (targets.rows, targets.columns.len());
+            if shape != (table.rows, 1) {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "holds {shape:?} rows and columns; one column of {} targets is expected",
+                        table.rows
+                    ),
+                ));
+            }
+            table
+                .columns
+                .extend(targets.columns.into_iter().map(|c| Column { name: TARGET.to_owned(), ..c }));
+        }
+        Ok(table)
+    }
+
     pub(crate) fn read(&self) -> Result<Training, Error> {
-        let table = read_table(&self.data)?;
+        let table = self.table()?;
         let last = table.columns.last().map(|c| c.name.clone()).unwrap_or_default();
         let name = table.column(self.target.as_deref().unwrap_or(&last))?.name.clone();
         let choice = self.choice(Some(&name));
@@ -113,7 +146,7 @@ fn enough_classes(target: &Target, name: &str) -> Result<(), Error> {
 impl Data {
     /// Points and target of the table as a stored model sees them.
     pub(crate) fn read_for(&self, model: &Model) -> Result<(Rows<f64>, Target), Error> {
-        let table = read_table(&self.data)?;
+        let table = self.table()?;
         let (xs, rows) = model.encoder.encode(&table)?;
         let name = self.target.as_deref().unwrap_or(&model.target);
         let task = if model.classes.is_empty() { Task::Regression } else { Task::Classification };

@@ -9,11 +9,11 @@ use std::{
 use kernels_core::Real;
 use npyz::{DType, Endianness, NpyFile, NpyHeader, Order, TypeChar};
 
-use super::{Column, Output, Table, Values};
+use super::{Column, Output, Table, Values, stream::RowStream};
 use crate::error::Error;
 
 /// An array of any shape, in C order.
-pub(super) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
+pub(crate) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
     let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
     require_countable(&mut file).map_err(|message| Error::content(path, message))?;
     let npy = NpyFile::new(BufReader::new(file))
@@ -72,6 +72,7 @@ impl Blocks {
         let (rows, dim) = match *header.shape() {
             [n] => (n, 1),
             [n, d] => (n, d),
+            [n, height, width, channels] => (n, height * width * channels),
             ref shape => {
                 let message = format!("holds an array of shape {shape:?}; a matrix (n, d) is expected");
                 return Err(Error::content(path, message));
@@ -202,9 +203,71 @@ fn values<R: std::io::Read>(npy: NpyFile<R>) -> Result<Vec<f64>, String> {
     }
 }
 
-/// A matrix as a table with columns x0, x1, …
+/// The rows of a matrix, one by one.
+pub(super) fn stream(path: &Path) -> Result<(usize, RowStream), Error> {
+    fn rows<T: npyz::Deserialize + 'static>(
+        npy: NpyFile<BufReader<File>>,
+        path: PathBuf,
+        dim: usize,
+        to: fn(T) -> f64,
+    ) -> Result<RowStream, Error> {
+        let mut data = npy.data::<T>().map_err(|e| Error::content(&path, e.to_string()))?;
+        Ok(Box::new(std::iter::from_fn(move || {
+            let mut row = Vec::with_capacity(dim);
+            for _ in 0..dim {
+                match data.next() {
+                    Some(Ok(v)) => row.push(to(v)),
+                    None if row.is_empty() => return None,
+                    _ => return Some(Err(Error::content(&path, "ends too early or cannot be read"))),
+                }
+            }
+            Some(Ok(row))
+        })))
+    }
+    let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    require_countable(&mut file).map_err(|message| Error::content(path, message))?;
+    let npy = NpyFile::new(BufReader::new(file))
+        .map_err(|e| Error::content(path, format!("is not a readable NPY file: {e}")))?;
+    let shape: Vec<usize> = npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
+    let (n, dim) = match (shape.as_slice(), npy.order()) {
+        (&[n], _) => (n, 1),
+        (&[n, dim], Order::C) if dim > 0 => (n, dim),
+        _ => {
+            let message =
+                format!("holds an array of shape {shape:?}; only a matrix (n, d) in C order can be streamed");
+            return Err(Error::content(path, message));
+        }
+    };
+    let (path, dtype) = (path.to_owned(), npy.dtype());
+    let DType::Plain(kind) = &dtype else {
+        return Err(Error::content(&path, "holds records; plain numbers are expected"));
+    };
+    let stream = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Float, 8) => rows::<f64>(npy, path, dim, |v| v)?,
+        (TypeChar::Float, 4) => rows::<f32>(npy, path, dim, f64::from)?,
+        _ => {
+            return Err(Error::content(
+                &path,
+                "holds other values than f4 and f8, which alone can be streamed",
+            ));
+        }
+    };
+    Ok((n, stream))
+}
+
+/// A matrix as a table with columns x0, x1, …; of images (n, height, width, channels) a row holds one, channels last.
 pub(super) fn read_table(path: &Path) -> Result<Table, Error> {
-    let (values, n, dim) = read_matrix(path)?;
+    let (values, shape) = read_array(path)?;
+    let (n, dim) = match *shape {
+        [n] => (n, 1),
+        [n, dim] => (n, dim),
+        [n, height, width, channels] => (n, height * width * channels),
+        _ => {
+            let message =
+                format!("holds an array of shape {shape:?}; a matrix (n, d) or images are expected");
+            return Err(Error::content(path, message));
+        }
+    };
     Ok(table(&values, n, dim, 0))
 }
 

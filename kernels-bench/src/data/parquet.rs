@@ -1,6 +1,10 @@
 //! Parquet tables of numbers, booleans, dates and strings.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Type},
@@ -11,10 +15,14 @@ use parquet::{
         reader::{FileReader, SerializedFileReader},
         writer::SerializedFileWriter,
     },
+    record::{Field, reader::RowIter},
     schema::{parser::parse_message_type, types::ColumnDescriptor},
 };
 
-use super::{Column, Output, Table, Values};
+use super::{
+    Column, Output, Table, Values,
+    stream::{RowStream, missing},
+};
 use crate::error::Error;
 
 /// A file whose rows are read in blocks, each within one of its row groups.
@@ -212,4 +220,46 @@ fn cells<D: DataType, T>(
     }
     let mut present = values.iter();
     Ok(levels.iter().map(|&l| if l == defined { present.next().and_then(&of) } else { None }).collect())
+}
+
+/// The rows of a table of numbers, one by one.
+pub(super) fn stream(path: PathBuf, reader: SerializedFileReader<File>) -> Result<RowStream, Error> {
+    let mut row = 0;
+    Ok(Box::new(RowIter::from_file_into(Box::new(reader)).map(move |values| {
+        row += 1;
+        let values =
+            values.map_err(|e| Error::content(&path, format!("is not a readable Parquet file: {e}")))?;
+        values
+            .get_column_iter()
+            .enumerate()
+            .map(|(column, (_, field))| {
+                let text = cell(field).ok().flatten();
+                text.and_then(|t| t.parse().ok()).ok_or_else(|| missing(&path, row, column + 1))
+            })
+            .collect()
+    })))
+}
+
+/// The text of a value, `None` when it is missing; or what it is that cannot be read.
+fn cell(field: &Field) -> Result<Option<String>, &'static str> {
+    let number = |v: f64| Ok((!v.is_nan()).then(|| v.to_string()));
+    match field {
+        Field::Null => Ok(None),
+        Field::Bool(v) => number(f64::from(u8::from(*v))),
+        Field::Byte(v) => number(f64::from(*v)),
+        Field::Short(v) => number(f64::from(*v)),
+        Field::Int(v) => number(f64::from(*v)),
+        Field::Long(v) => number(*v as f64),
+        Field::UByte(v) => number(f64::from(*v)),
+        Field::UShort(v) => number(f64::from(*v)),
+        Field::UInt(v) => number(f64::from(*v)),
+        Field::ULong(v) => number(*v as f64),
+        Field::Float(v) => number(f64::from(*v)),
+        Field::Double(v) => number(*v),
+        Field::Str(v) => Ok(Some(v.clone())),
+        Field::Decimal(_) => Err("decimals"),
+        Field::Bytes(_) => Err("raw bytes"),
+        Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => Err("nested values"),
+        _ => Err("values of another kind"),
+    }
 }

@@ -1,9 +1,10 @@
-//! Paths and strings from files.
+//! Paths, images and strings from files.
 
 use std::{fs, path::Path};
 
 use clap::ValueEnum;
 use kernels_core::{Paths, Points, Real, Rows, Strings};
+use kernels_ntk::Images;
 
 use super::{npy, read_rows};
 use crate::error::Error;
@@ -15,6 +16,8 @@ pub(crate) enum Kind {
     Rows,
     /// Paths: an array (n, length, d), or all knots (total, d) with a list of lengths.
     Paths,
+    /// Images: an array (n, height, width, channels).
+    Images,
     /// Strings, one a line.
     Strings,
 }
@@ -30,7 +33,11 @@ pub(crate) fn kind_of(path: &Path, lengths: bool) -> Result<Kind, Error> {
         return Ok(Kind::Paths);
     }
     if name.ends_with(".npy") {
-        return Ok(if npy::read_shape(path)?.len() == 3 { Kind::Paths } else { Kind::Rows });
+        return Ok(match npy::read_shape(path)?.len() {
+            3 => Kind::Paths,
+            4 => Kind::Images,
+            _ => Kind::Rows,
+        });
     }
     Ok(if name.ends_with(".txt") { Kind::Strings } else { Kind::Rows })
 }
@@ -73,6 +80,26 @@ pub(crate) fn read_paths<T: Real>(path: &Path, lengths: Option<&Path>) -> Result
     };
     paths.check_finite().map_err(|e| Error::content(path, e.to_string()))?;
     Ok(paths)
+}
+
+/// Reads images: an NPY array (n, height, width, channels), or (n, height, width) of one channel.
+pub(crate) fn read_images<T: Real>(path: &Path) -> Result<Images<T>, Error> {
+    if !name(path).ends_with(".npy") {
+        return Err(Error::content(path, "holds no images: give an NPY array (n, height, width, channels)"));
+    }
+    let (values, shape) = npy::read_array(path)?;
+    let (n, height, width, channels) = match *shape {
+        [n, height, width, channels] => (n, height, width, channels),
+        [n, height, width] => (n, height, width, 1),
+        _ => {
+            let message =
+                format!("holds an array of shape {shape:?}; images are (n, height, width, channels)");
+            return Err(Error::content(path, message));
+        }
+    };
+    let images = Images::new(values.into_iter().map(T::of).collect(), n, height, width, channels)?;
+    images.check_finite().map_err(|e| Error::content(path, e.to_string()))?;
+    Ok(images)
 }
 
 /// Reads strings, one a line; the last line may end without a break.

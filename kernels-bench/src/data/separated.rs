@@ -4,10 +4,13 @@ use std::{
     collections::HashSet,
     fs::File,
     io::{BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::{Column, Table, Values};
+use super::{
+    Column, Table, Values,
+    stream::{RowStream, missing},
+};
 use crate::error::Error;
 
 /// Cells that mean "no value".
@@ -71,6 +74,38 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Table, String> {
         }
     }
     Ok(Table { columns, rows, first_line: 2 })
+}
+
+/// The rows of a table of numbers, one by one; the header line is passed over.
+pub(super) fn numbers(path: PathBuf, mut input: Box<dyn Read>) -> Result<RowStream, Error> {
+    // The delimiter is found in the first line, which is then read again.
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while input.read(&mut byte).map_err(|e| Error::file(&path, "read", e))? > 0 {
+        head.push(byte[0]);
+        if byte[0] == b'\n' {
+            break;
+        }
+    }
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).to_vec();
+    if head.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::content(&path, "is empty; expected a header line and rows of values"));
+    }
+    let delimiter = delimiter(&head);
+    let reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .trim(csv::Trim::All)
+        .from_reader(std::io::Cursor::new(head).chain(input));
+    let mut row = 0;
+    Ok(Box::new(reader.into_records().map(move |record| {
+        row += 1;
+        let record = record.map_err(|e| Error::content(&path, explain(&e)))?;
+        record
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| cell.parse().map_err(|_| missing(&path, row, column + 1)))
+            .collect()
+    })))
 }
 
 /// The most frequent of `,`, `;` and tab in the first line.

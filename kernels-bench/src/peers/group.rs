@@ -28,6 +28,7 @@ pub(crate) struct Group {
 /// A measured task.
 pub(crate) struct Task {
     pub(crate) name: &'static str,
+    /// Empty where no peer can do it.
     pub(crate) peer: &'static str,
     pub(crate) n: usize,
     pub(crate) dim: usize,
@@ -63,6 +64,7 @@ pub(crate) fn all(quick: bool) -> Vec<Group> {
         super::ntk::group(quick),
         super::sample::group(quick),
         super::solvers::group(quick),
+        super::graph::group(quick),
     ]
 }
 

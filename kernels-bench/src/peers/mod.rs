@@ -2,6 +2,7 @@
 
 mod features;
 mod foundation;
+mod graph;
 mod group;
 mod machine;
 mod ntk;
@@ -43,10 +44,16 @@ pub(crate) struct Bench {
     /// Counted repeats of each task, after one that is not counted.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
+    /// Measure ours at a sixteenth and a quarter of the size too, and fit the exponent of growth.
+    #[arg(long)]
+    growth: bool,
     /// JSON file for the results.
     #[arg(long)]
     out: Option<PathBuf>,
 }
+
+/// Repeats of more seconds than this, both sides together, are not repeated; the first one counts.
+const LONG: f64 = 20.0;
 
 /// What a side answers about one repeat.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -122,11 +129,18 @@ impl Bench {
                 run.stopped()?;
                 let description = (group.describe)(task, folder.path())?;
                 let ours = Side::start("kernels", self.ours()?)?;
+                // A task without a peer is measured alone.
                 let theirs = python
                     .as_deref()
+                    .filter(|_| !task.peer.is_empty())
                     .map(|python| Side::start("the peer", peer(group, python, folder.path())?))
                     .transpose()?;
-                let result = self.pair(group, task, &description, ours, theirs, run)?;
+                let mut result = self.pair(group, task, &description, ours, theirs, run)?;
+                if self.growth {
+                    let exponent = self.exponent(group, task, folder.path(), run)?;
+                    result.1 += &format!("{:16} grows as n^{exponent:.2}\n", "");
+                    result.0["growth"] = json!(exponent);
+                }
                 run.tell(&result.1);
                 results.push(result.0);
             }
@@ -183,9 +197,13 @@ impl Bench {
             run.stopped()?;
             let mine = ours.ask(description)?;
             let other = theirs.as_mut().map(|side| side.ask(description)).transpose()?;
-            if repeat > 0 {
+            let long = mine.wall + other.as_ref().map_or(0.0, |other| other.wall) > LONG;
+            if repeat > 0 || long {
                 a.push(mine);
                 b.extend(other);
+            }
+            if long {
+                break;
             }
         }
         let field =
@@ -239,6 +257,24 @@ impl Bench {
             object["difference"] = json!(difference);
         }
         Ok((object, text))
+    }
+
+    /// The exponent e of our time ~ nᵉ, from a sixteenth and a quarter of the size and the whole: least squares on the
+    /// logarithms of the least of three repeats.
+    fn exponent(&self, group: &Group, task: &Task, folder: &Path, run: &Run) -> Result<f64, Error> {
+        let mut points = Vec::new();
+        for part in [16, 4, 1] {
+            let task = Task { n: (task.n / part).max(16), ..*task };
+            let description = (group.describe)(&task, folder)?;
+            let mut ours = Side::start("kernels", self.ours()?)?;
+            let mut least = ours.ask(&description)?.wall;
+            for _ in 0..if least > LONG { 0 } else { 3 } {
+                run.stopped()?;
+                least = least.min(ours.ask(&description)?.wall);
+            }
+            points.push(((task.n as f64).ln(), least.max(1e-9).ln()));
+        }
+        Ok(statistics::slope(&points))
     }
 
     /// A Python with the pinned peers, made once.

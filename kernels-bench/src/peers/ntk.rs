@@ -31,7 +31,11 @@ pub(super) fn group(quick: bool) -> Group {
             task("erf_ntk", 2_000, 784, 1e-9),
             // Theirs is a rule of 25 points an axis.
             task("tanh_ntk", 300, 784, 1e-3),
+            // Growth with the number of images, and with their size.
             task("cnn_gap", 64, 8 * 8 * 3, 1e-7),
+            task("cnn_gap_128", 128, 8 * 8 * 3, 1e-7),
+            task("cnn_gap_12px", 64, 12 * 12 * 3, 1e-7),
+            task("cnn_gap_16px", 32, 16 * 16 * 3, 1e-7),
             // Each side draws weights of its own.
             task("empirical_mlp", 100, 784, f64::INFINITY),
         ],
@@ -46,14 +50,17 @@ fn describe(task: &Task, folder: &Path) -> Result<Value, Error> {
     let x: Vec<f64> = (0..task.n * task.dim).map(|_| StandardNormal.sample(&mut rng)).collect();
     let path = folder.join(format!("{}_x.npy", task.name));
     write_matrix(&path, &[task.n, task.dim], &x)?;
-    Ok(json!({"task": task.name, "n": task.n, "dim": task.dim, "side": 8, "x": path}))
+    // Images are square, of three channels.
+    let side = (task.dim / 3).isqrt();
+    Ok(json!({"task": task.name, "n": task.n, "dim": task.dim, "side": side, "x": path}))
 }
 
 fn load(task: &Value) -> Result<Job, Error> {
     let failed = |error: kernels_ntk::Error| Error::Choice(error.to_string());
     let name = task["task"].as_str().unwrap_or_default().to_owned();
     let xs: Rows<f64> = read_rows(file(task, "x"))?;
-    let n = task["n"].as_u64().unwrap_or(0) as usize;
+    let size = |key: &str| task[key].as_u64().unwrap_or(0) as usize;
+    let (n, side) = (size("n"), size("side"));
     if name == "empirical_mlp" {
         let widths = [xs.dim(), 512, 512, 10];
         let net = Mlp::random(&widths, Activation::relu(), 1.4, Some(0.1), Parameterization::Ntk, 0)
@@ -64,11 +71,11 @@ fn load(task: &Value) -> Result<Job, Error> {
         }));
     }
     let check = |k: nalgebra::DMatrix<f64>| known(vec![k[(0, 1)], k[(5, 3)], k[(2, 2)], k.column(0).sum()]);
-    if name == "cnn_gap" {
+    if name.starts_with("cnn_gap") {
         let conv = "conv(filter=[3, 3], padding=SAME, w_std=1.4, b_std=0.1) > relu";
         let text = format!("{conv} > {conv} > global_avg_pool > dense(w_std=1.4, b_std=0.1)");
         let kernel = NetworkKernel::new(text.parse::<Net>().map_err(failed)?, Limit::Ntk);
-        let images = Images::new(xs.as_slice().to_vec(), n, 8, 8, 3)?;
+        let images = Images::new(xs.as_slice().to_vec(), n, side, side, 3)?;
         return Ok(Box::new(move || Ok(check(gram(&kernel, &images)?))));
     }
     let activation = match name.as_str() {

@@ -39,6 +39,15 @@ pub(super) fn difference(a: &[f64], b: &[f64]) -> f64 {
         / scale
 }
 
+/// Slope of the line through points by least squares.
+pub(super) fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
+    let (above, below) =
+        points.iter().fold((0.0, 0.0), |(a, b), (px, py)| (a + (px - x) * (py - y), b + (px - x) * (px - x)));
+    above / below
+}
+
 #[cfg(test)]
 #[allow(clippy::float_cmp)]
 mod tests {
@@ -49,6 +58,11 @@ mod tests {
         assert_eq!(Summary::of(&[3.0, 1.0, 2.0]), Summary { least: 1.0, median: 2.0, greatest: 3.0 });
         assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 3.0]).median, 2.5);
         assert!(Summary::of(&[]).median.is_nan());
+    }
+
+    #[test]
+    fn slopes() {
+        assert_eq!(slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), 2.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `kernels tour`: kernel models fitted, tuned and compared on real data.
 
+mod graphs;
 mod networks;
 mod pictures;
 mod sampling;
@@ -234,19 +235,20 @@ impl Tour {
         let networks = networks::rows(&sets, run)?;
         let text = comparisons.iter().map(table_text).collect::<Vec<_>>().join("\n");
         let text = format!("{text}\n{}", networks::text(&networks));
-        let page = self.page(&comparisons)?;
+        let page = self.page(&comparisons, &networks)?;
         let mut output = output;
         output.write(page.html().as_bytes())?;
         output.finish()?;
         let seconds = begin.elapsed().as_secs_f64();
         let text = format!("{text}\nreport written to {} ({seconds:.1} s)", self.out.display());
         let object = json!({"command": "tour", "out": self.out.display().to_string(),
-            "comparisons": comparisons.iter().map(object).collect::<Vec<_>>()});
+            "comparisons": comparisons.iter().map(object).collect::<Vec<_>>(),
+            "networks": networks::object(&networks)});
         run.report(&text, object);
         Ok(())
     }
 
-    fn page(&self, comparisons: &[Comparison]) -> Result<Page, Error> {
+    fn page(&self, comparisons: &[Comparison], networks: &[networks::NetworkRow]) -> Result<Page, Error> {
         let mut page = Page::new("Kernel models on real data");
         page.paragraph(
             "Every kernel below was tuned on training rows only and measured on rows it has not seen: row i of a table is held out \
@@ -290,9 +292,11 @@ impl Tour {
             page.table(&["kernel", c.measure(), "seconds", "tuned"], &cells, &[c.best()]);
             pictures::of_comparison(&mut page, c)?;
         }
+        networks::section(&mut page, networks);
         pictures::co2(&mut page, self.quick)?;
         series::section(&mut page)?;
         sampling::pictures(&mut page, self.quick)?;
+        graphs::section(&mut page)?;
         page.heading("How this was made");
         page.paragraph(&format!(
             "kernels {} on {} thread(s). Command: kernels tour{}. Data: embedded in the program, sources and licences in its data folder.",

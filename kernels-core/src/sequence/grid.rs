@@ -123,6 +123,85 @@ impl Grid {
     }
 }
 
+/// One row of cells in N × N parts, its rows of parts one column apart: what is computed in one step does not depend on one another.
+struct Staggered<'a, V, const N: usize> {
+    grid: Grid,
+    frontier: &'a mut [f64],
+    /// For each row of parts, what stands to the left of its current part, and above that.
+    left: [V; N],
+    diagonal: [V; N],
+}
+
+impl<V: Vector<Scalar = f64>, const N: usize> Staggered<'_, V, N> {
+    #[inline(always)]
+    fn run(mut self, g: &[f64]) {
+        let cells = g.len() / V::LANES;
+        let share = V::splat(self.grid.share());
+        let none = (V::splat(0.0), V::splat(0.0));
+        let mut now = none;
+        for (cell, g) in g.chunks_exact(V::LANES).enumerate() {
+            let before = now;
+            now = self.grid.rule.coefficients(V::load(g) * share);
+            if cell == 0 {
+                self.steps::<true, false>(cell, before, now);
+            } else {
+                self.steps::<false, false>(cell, before, now);
+            }
+        }
+        self.steps::<false, true>(cells, now, none);
+    }
+
+    /// N steps: the first row runs through the cell, the others lag behind into it. At the first cell they have nothing to do yet, and
+    /// after the last one only they have.
+    #[inline(always)]
+    fn steps<const FIRST: bool, const LAST: bool>(&mut self, cell: usize, before: (V, V), now: (V, V)) {
+        // No loops: only with every index known from the beginning are the arrays kept in registers.
+        const { assert!(N == 2 || N == 4) };
+        self.step::<FIRST, LAST, 0>(cell, before, now);
+        self.step::<FIRST, LAST, 1>(cell, before, now);
+        if N > 2 {
+            self.step::<FIRST, LAST, 2>(cell, before, now);
+            self.step::<FIRST, LAST, 3>(cell, before, now);
+        }
+    }
+
+    #[inline(always)]
+    fn step<const FIRST: bool, const LAST: bool, const STEP: usize>(
+        &mut self,
+        cell: usize,
+        before: (V, V),
+        now: (V, V),
+    ) {
+        // Vertex v of the frontier is to the left of part v. From the last row up: each takes what the one above left it.
+        let vertex = cell * N + STEP + 1;
+        if N > 2 {
+            if 3 <= STEP && !LAST || 3 > STEP && !FIRST {
+                self.part::<3>(self.left[N - 2], if 3 <= STEP { now } else { before });
+            }
+            if 2 <= STEP && !LAST || 2 > STEP && !FIRST {
+                self.part::<2>(self.left[1], if 2 <= STEP { now } else { before });
+            }
+        }
+        if 1 <= STEP && !LAST || 1 > STEP && !FIRST {
+            self.part::<1>(self.left[0], if 1 <= STEP { now } else { before });
+        }
+        if !LAST {
+            self.part::<0>(load::<V>(self.frontier, vertex), now);
+        }
+        if N - 1 <= STEP && !LAST || N - 1 > STEP && !FIRST {
+            self.left[N - 1].store(&mut self.frontier[(vertex + 1 - N) * V::LANES..]);
+        }
+    }
+
+    #[inline(always)]
+    fn part<const ROW: usize>(&mut self, up: V, (a, b): (V, V)) {
+        // For two rows, the others are never asked for.
+        let row = const { if ROW < N { ROW } else { 0 } };
+        self.left[row] = (self.left[row] + up).mul_add(a, -(self.diagonal[row] * b));
+        self.diagonal[row] = up;
+    }
+}
+
 /// One row of cells in so many parts.
 struct Sweep<'a> {
     grid: Grid,
@@ -139,9 +218,22 @@ impl Work<f64> for Sweep<'_> {
         let one = V::load(self.one);
         match self.parts {
             (1, 1) => self.grid.sweep::<V, 1>((1, 1), self.g, self.frontier, one),
-            (4, 4) => self.grid.sweep::<V, 4>((4, 4), self.g, self.frontier, one),
+            (2, 2) => self.staggered::<V, 2>(one),
+            (4, 4) => self.staggered::<V, 4>(one),
             parts => self.grid.sweep::<V, { 1 << MOST_HALVINGS }>(parts, self.g, self.frontier, one),
         }
+    }
+}
+
+impl Sweep<'_> {
+    #[inline(always)]
+    fn staggered<V: Vector<Scalar = f64>, const N: usize>(self, one: V) {
+        let edge = self.grid.edge(one);
+        let mut diagonal = [edge; N];
+        diagonal[0] = load(self.frontier, 0);
+        edge.store(self.frontier);
+        let Self { grid, frontier, g, .. } = self;
+        Staggered { grid, frontier, left: [edge; N], diagonal }.run(g);
     }
 }
 

@@ -163,8 +163,8 @@ fn extend(
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Graphlets {
-    size: usize,
-    connected: bool,
+    pub(super) size: usize,
+    pub(super) connected: bool,
 }
 
 impl Graphlets {
@@ -206,9 +206,9 @@ impl GraphKernel for Graphlets {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GraphletSampling {
-    size: usize,
-    samples: usize,
-    seed: u64,
+    pub(super) size: usize,
+    pub(super) samples: usize,
+    pub(super) seed: u64,
 }
 
 impl GraphletSampling {

@@ -6,7 +6,8 @@ use kernels_core::Points;
 use nalgebra::DMatrix;
 
 use super::{Counts, FeatureId, GraphSet, LabelledGraph};
-use crate::{Error, SparseMatrix, graph::compressed, parallel};
+use crate::{Error, SparseMatrix, graph::compressed};
+use kernels_core::parallel;
 
 /// A kernel between graphs: reduce each graph to a form, once, and compare forms.
 pub trait GraphKernel: Send + Sync {
@@ -43,7 +44,11 @@ impl<K: GraphKernel<Form = Counts>> ExplicitFeatures for K {}
 /// Makes kernels between graphs kernels of core: `gram`, solvers, `+`, `*` and `Normalized` take them.
 macro_rules! graph_kernels {
     ($($kernel:ty),* $(,)?) => {$(
-        impl kernels_core::Describe for $kernel {}
+        impl kernels_core::Describe for $kernel {
+            fn expression(&self) -> Option<kernels_core::Expr> {
+                $crate::compare::text::Written::written(self)
+            }
+        }
         impl kernels_core::PositiveDefinite for $kernel {}
         kernels_core::kernel_ops! { impl[] $kernel; }
         $crate::compare::kernel::graph_kernels!(@kernel $kernel);
@@ -68,6 +73,14 @@ macro_rules! graph_kernels {
                     for (i, row) in rows.iter().enumerate() {
                         out[(i, j)] = self.compare(row, &form);
                     }
+                }
+            }
+            fn diagonal(&self, xs: &$crate::GraphSet, rows: std::ops::Range<usize>, out: &mut [f64]) {
+                use $crate::compare::GraphKernel;
+                use kernels_core::Points;
+                for (out, i) in out.iter_mut().zip(rows) {
+                    let form = self.form(xs.point(i));
+                    *out = self.compare(&form, &form);
                 }
             }
             fn check(&self, xs: &$crate::GraphSet) -> Result<(), kernels_core::Error> {

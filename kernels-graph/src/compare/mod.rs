@@ -4,6 +4,7 @@
 //! compares forms: so there is no vocabulary to fit, and a graph that was not seen in training is nothing special. Where the kernel is an inner
 //! product of counts, the form is the explicit feature vector ([`ExplicitFeatures`], [`GraphFeatures`]).
 
+mod attributed;
 mod graphlet;
 mod hash;
 mod histogram;
@@ -11,12 +12,16 @@ mod kernel;
 mod neighbourhood;
 mod path;
 mod propagation;
+mod pyramid;
+mod refined;
 mod set;
+mod text;
 mod transport;
 mod walk;
 mod wl;
 mod wwl;
 
+pub use attributed::AttributedPaths;
 pub use graphlet::{GraphletSampling, Graphlets, graphlet_counts};
 pub use hash::{Counts, FeatureId};
 pub use histogram::{EdgeHistogram, VertexHistogram};
@@ -26,6 +31,8 @@ pub use kernel::{
 pub use neighbourhood::{HashKind, NeighbourhoodHash};
 pub use path::ShortestPath;
 pub use propagation::{Propagation, PropagationMetric};
+pub use pyramid::PyramidMatch;
+pub use refined::Refined;
 pub use set::{GraphSet, LabelledGraph};
 pub use transport::earth_mover;
 pub use walk::{Start, WalkKind, WalkSeries, walk_divergence_bound};

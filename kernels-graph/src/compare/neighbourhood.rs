@@ -22,10 +22,10 @@ pub enum HashKind {
 /// Reference: Hido & Kashima, *A linear-time graph kernel* (2009).
 #[derive(Clone, Debug, PartialEq)]
 pub struct NeighbourhoodHash {
-    rounds: usize,
-    bits: u32,
-    kind: HashKind,
-    initial: BTreeMap<i64, u64>,
+    pub(super) rounds: usize,
+    pub(super) bits: u32,
+    pub(super) kind: HashKind,
+    pub(super) initial: BTreeMap<i64, u64>,
 }
 
 impl NeighbourhoodHash {

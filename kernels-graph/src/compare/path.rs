@@ -24,8 +24,8 @@ use crate::{Error, Graph};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ShortestPath {
-    labels: bool,
-    tolerance: Option<f64>,
+    pub(super) labels: bool,
+    pub(super) tolerance: Option<f64>,
 }
 
 impl ShortestPath {
@@ -64,16 +64,7 @@ impl GraphKernel for ShortestPath {
         let mut all: Vec<(i64, i64, i64)> = Vec::new();
         let mut lengths = Vec::new();
         for u in 0..g.nodes() {
-            match self.tolerance {
-                None => breadth_first(g, u, &mut lengths),
-                Some(tolerance) => {
-                    let found = dijkstra(g, u);
-                    lengths.clear();
-                    lengths.extend(
-                        found.iter().map(|d| if d.is_finite() { (d / tolerance).round() as i64 } else { -1 }),
-                    );
-                }
-            }
+            distances(g, u, self.tolerance, &mut lengths);
             all.extend(
                 lengths
                     .iter()
@@ -105,6 +96,18 @@ impl GraphKernel for ShortestPath {
 
 graph_kernels!(ShortestPath);
 
+/// Lengths of shortest paths from a node, in edges or in multiples of a tolerance; −1 where there is no path.
+pub(super) fn distances(graph: &Graph, from: usize, tolerance: Option<f64>, out: &mut Vec<i64>) {
+    match tolerance {
+        None => breadth_first(graph, from, out),
+        Some(tolerance) => {
+            out.clear();
+            let rounded = |d: f64| if d.is_finite() { (d / tolerance).round() as i64 } else { -1 };
+            out.extend(dijkstra(graph, from).into_iter().map(rounded));
+        }
+    }
+}
+
 /// Numbers of edges from a node; −1 where there is no path.
 fn breadth_first(graph: &Graph, from: usize, out: &mut Vec<i64>) {
     out.clear();
@@ -122,7 +125,7 @@ fn breadth_first(graph: &Graph, from: usize, out: &mut Vec<i64>) {
 }
 
 /// Lengths of shortest paths from a node by weights; infinite where there is none.
-pub(crate) fn dijkstra(graph: &Graph, from: usize) -> Vec<f64> {
+fn dijkstra(graph: &Graph, from: usize) -> Vec<f64> {
     let mut out = vec![f64::INFINITY; graph.nodes()];
     out[from] = 0.0;
     // Bits of floats that are not negative order as the floats do.

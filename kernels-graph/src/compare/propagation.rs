@@ -28,12 +28,12 @@ pub enum PropagationMetric {
 /// Reference: Neumann et al., *Propagation kernels* (2016).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Propagation {
-    steps: usize,
-    width: f64,
-    metric: PropagationMetric,
-    attributes: bool,
-    seed: u64,
-    given: Option<(BTreeMap<i64, usize>, DMatrix<f64>, Vec<f64>)>,
+    pub(super) steps: usize,
+    pub(super) width: f64,
+    pub(super) metric: PropagationMetric,
+    pub(super) attributes: bool,
+    pub(super) seed: u64,
+    pub(super) given: Option<(BTreeMap<i64, usize>, DMatrix<f64>, Vec<f64>)>,
 }
 
 impl Propagation {

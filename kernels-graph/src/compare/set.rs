@@ -41,6 +41,11 @@ impl LabelledGraph {
         Ok(self)
     }
 
+    /// The same with other labels, one a node.
+    pub(crate) fn with_labels(&self, labels: Vec<i64>) -> Self {
+        Self { node_labels: Some(labels), ..self.clone() }
+    }
+
     /// Labels of edges (u, v, label), either way round for an undirected graph; edges that are not listed have label 0.
     ///
     /// # Errors

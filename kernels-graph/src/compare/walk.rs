@@ -48,12 +48,12 @@ pub enum Start {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WalkSeries {
-    kind: WalkKind,
-    lambda: f64,
-    steps: Option<usize>,
-    node_labels: bool,
-    edge_labels: bool,
-    start: Start,
+    pub(super) kind: WalkKind,
+    pub(super) lambda: f64,
+    pub(super) steps: Option<usize>,
+    pub(super) node_labels: bool,
+    pub(super) edge_labels: bool,
+    pub(super) start: Start,
 }
 
 impl WalkSeries {

@@ -53,8 +53,8 @@ pub(crate) fn refine(graph: &LabelledGraph, iterations: usize, edges: bool) -> V
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WeisfeilerLehman {
-    iterations: usize,
-    edge_labels: bool,
+    pub(super) iterations: usize,
+    pub(super) edge_labels: bool,
 }
 
 impl WeisfeilerLehman {
@@ -93,7 +93,7 @@ impl GraphKernel for WeisfeilerLehman {
 /// Reference: Kriege et al., *On valid optimal assignment kernels* (2016).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct WlAssignment(WeisfeilerLehman);
+pub struct WlAssignment(pub(super) WeisfeilerLehman);
 
 impl WlAssignment {
     /// h refinements.

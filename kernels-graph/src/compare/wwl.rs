@@ -24,8 +24,8 @@ use crate::{Error, error::positive, laplacian::inverse};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Wasserstein {
-    iterations: usize,
-    gamma: f64,
+    pub(super) iterations: usize,
+    pub(super) gamma: f64,
 }
 
 impl Wasserstein {
@@ -71,8 +71,8 @@ impl GraphKernel for Wasserstein {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WassersteinContinuous {
-    iterations: usize,
-    gamma: f64,
+    pub(super) iterations: usize,
+    pub(super) gamma: f64,
 }
 
 impl WassersteinContinuous {
@@ -144,6 +144,9 @@ graph_kernels!(Wasserstein);
 impl kernels_core::Describe for WassersteinContinuous {
     fn definiteness(&self) -> kernels_core::Definiteness {
         kernels_core::Definiteness::Indefinite
+    }
+    fn expression(&self) -> Option<kernels_core::Expr> {
+        super::text::Written::written(self)
     }
 }
 graph_kernels!(@kernel WassersteinContinuous);

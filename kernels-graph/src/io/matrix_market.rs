@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 
 use super::{lines, parse, unwritten, wrong};
-use crate::{Error, Graph};
+use crate::{Error, Graph, SparseMatrix};
 
 /// Reads a square coordinate matrix as an adjacency: real, integer or pattern; `symmetric` stores one triangle, `general` must be symmetric unless `directed`.
 ///
@@ -115,6 +115,32 @@ pub fn write_matrix_market(graph: &Graph, mut writer: impl Write) -> Result<(), 
     for (u, v, w) in graph.edge_list() {
         let (i, j) = if graph.is_directed() { (u, v) } else { (v, u) };
         writeln!(writer, "{} {} {w:?}", i + 1, j + 1).map_err(unwritten)?;
+    }
+    Ok(())
+}
+
+/// Writes any sparse matrix, such as random-walk features: general, real, values that read back bit for bit.
+///
+/// # Errors
+/// [`Error::Io`].
+///
+/// ```
+/// use kernels_graph::{Graph, write_sparse_matrix};
+/// let arrow = Graph::directed(2, [(0, 1, 0.5)])?;
+/// let mut text = Vec::new();
+/// write_sparse_matrix(arrow.adjacency(), &mut text)?;
+/// assert_eq!(String::from_utf8_lossy(&text), "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 0.5\n");
+/// # Ok::<(), kernels_graph::Error>(())
+/// ```
+pub fn write_sparse_matrix(matrix: &SparseMatrix, mut writer: impl Write) -> Result<(), Error> {
+    let (rows, columns, entries) = (matrix.rows(), matrix.cols(), matrix.nnz());
+    writeln!(writer, "%%MatrixMarket matrix coordinate real general\n{rows} {columns} {entries}")
+        .map_err(unwritten)?;
+    for (outer, vector) in matrix.outer_iterator().enumerate() {
+        for (inner, value) in vector.iter() {
+            let (i, j) = if matrix.is_csr() { (outer, inner) } else { (inner, outer) };
+            writeln!(writer, "{} {} {value:?}", i + 1, j + 1).map_err(unwritten)?;
+        }
     }
     Ok(())
 }

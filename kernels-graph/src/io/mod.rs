@@ -11,7 +11,7 @@ use std::io::BufRead;
 
 pub use edge_list::{EdgeList, write_edge_list};
 pub use graphml::{read_graphml, write_graphml};
-pub use matrix_market::{read_matrix_market, write_matrix_market};
+pub use matrix_market::{read_matrix_market, write_matrix_market, write_sparse_matrix};
 pub use mesh::Mesh;
 pub use metis::{read_metis, write_metis};
 pub use tu::{TuDataset, read_tu};

@@ -35,7 +35,7 @@ pub fn relative_positions(graph: &Graph, steps: usize) -> Result<Vec<DMatrix<f64
 /// The diagonals of [`relative_positions`], n × K: the probability to be back after k steps. O(n · edges within K steps) time, sparse.
 pub fn return_probabilities(graph: &Graph, steps: usize) -> DMatrix<f64> {
     let (n, p) = (graph.nodes(), graph.transition());
-    let columns = crate::parallel::map(n, |i| {
+    let columns = kernels_core::parallel::map(n, |i| {
         let mut current = vec![(i, 1.0)];
         let mut mass = vec![0.0; n];
         let mut out = vec![0.0; steps];

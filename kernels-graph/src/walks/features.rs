@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Error, Nodes, SparseMatrix,
-    graph::row,
+    graph::{compressed, row},
     nodes::same_graph,
     operator::{conjugate_gradient_with, multiply},
 };
@@ -53,6 +53,49 @@ impl WalkFeatures {
             None => dot(&self.first, &self.first, i, j),
             Some(second) => 0.5 * (dot(&self.first, second, i, j) + dot(&self.first, second, j, i)),
         }
+    }
+
+    /// The features of some nodes, in that order: the operator K[nodes, nodes] of a solver.
+    ///
+    /// # Errors
+    /// [`Error::Node`].
+    pub fn select(&self, nodes: &[usize]) -> Result<Self, Error> {
+        let n = self.first.rows();
+        if let Some(&node) = nodes.iter().find(|i| **i >= n) {
+            return Err(Error::Node { what: "a choice of nodes", node, nodes: n });
+        }
+        let cut = |matrix: &SparseMatrix| {
+            let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
+            for &node in nodes {
+                let (columns, values) = row(matrix, node);
+                indices.extend_from_slice(columns);
+                data.extend_from_slice(values);
+                indptr.push(indices.len());
+            }
+            compressed(nodes.len(), matrix.cols(), indptr, indices, data)
+        };
+        Ok(Self::new(cut(&self.first)?, self.second.as_ref().map(cut).transpose()?))
+    }
+
+    /// Φ (Φ[nodes, :]ᵀ a): values at all nodes of Σᵢ aᵢ k(·, nodesᵢ) with K = ΦΦᵀ, or its symmetric estimate of two copies. One column a target.
+    ///
+    /// # Errors
+    /// [`Error::Node`], shapes.
+    pub fn predict(&self, nodes: &[usize], coefficients: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        crate::error::shape("rows of the coefficients", nodes.len(), coefficients.nrows())?;
+        let n = self.first.rows();
+        let mut all = DMatrix::zeros(n, coefficients.ncols());
+        for (i, &node) in nodes.iter().enumerate() {
+            if node >= n {
+                return Err(Error::Node { what: "a prediction", node, nodes: n });
+            }
+            for (k, a) in coefficients.row(i).iter().enumerate() {
+                all[(node, k)] += a;
+            }
+        }
+        let mut out = DMatrix::zeros(n, coefficients.ncols());
+        self.apply(all.as_view(), out.as_view_mut())?;
+        Ok(out)
     }
 
     /// ΦG/√q with a standard normal G of q columns: dense features with the same inner products on average.

@@ -159,7 +159,7 @@ pub fn learn_modulation(
 /// Wₖ[l] Wⱼ[l]ᵀ, k ≤ j, made symmetric.
 fn pair_grams(by_length: &[SparseMatrix], labelled: &[usize]) -> Vec<Vec<DMatrix<f64>>> {
     let l = labelled.len();
-    crate::parallel::map(by_length.len(), |k| {
+    kernels_core::parallel::map(by_length.len(), |k| {
         (k..by_length.len())
             .map(|j| {
                 let entry = |a: usize, b: usize| {

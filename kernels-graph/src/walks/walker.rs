@@ -6,7 +6,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{LengthLaw, WalkFeatures, WalkKernel};
-use crate::{Error, SparseMatrix, graph::compressed, parallel};
+use crate::{
+    Error, SparseMatrix,
+    graph::{compressed, row},
+};
+use kernels_core::parallel;
 
 /// How many independent sets of walks features come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,22 +132,19 @@ impl RandomWalks {
         let f = if copy == 0 { kernel.modulation() } else { kernel.second() };
         let (halt, survival) = self.length.tables(kernel, f)?;
         let counts: Vec<f64> = survival.iter().zip(f).map(|(s, f)| f / (s * self.walks as f64)).collect();
-        let factors = factors(kernel.base());
+        let steps = steps(kernel.base());
         let starts = kernel.base().indptr().into_raw_storage().to_vec();
         let start = nodes.start;
         let parts = parallel::pieces(nodes.len(), SHARD, |range| {
-            let mut walker = Walker::new(kernel.base(), &starts, &factors, &halt, self, copy);
+            let mut walker = Walker::new(&starts, &steps, &halt, self, copy);
             let (mut lengths, mut indices, mut values) =
                 (Vec::with_capacity(range.len()), Vec::new(), Vec::new());
-            let mut arrivals: Vec<(u64, f64)> = Vec::new();
+            let mut arrivals = Arrivals::default();
             for node in range {
                 let (node, before) = (start + node, indices.len());
-                arrivals.clear();
-                walker.walk(node, |step, at, load| {
-                    arrivals.push((u64::from(at) << 32 | arrivals.len() as u64, counts[step] * load));
-                });
+                walker.walk(node, |step, at, load| arrivals.push(at, counts[step] * load));
                 let side = kernel.sides()[node];
-                merge(&mut arrivals, |at, value| {
+                arrivals.merge(|at, value| {
                     indices.push(at);
                     values.push(side * value);
                 });
@@ -168,24 +169,19 @@ impl RandomWalks {
         let n = kernel.base().rows();
         self.check(&(0..n), n)?;
         let (halt, survival) = self.length.tables_for_all(kernel, terms)?;
-        let factors = factors(kernel.base());
+        let steps = steps(kernel.base());
         let starts = kernel.base().indptr().into_raw_storage().to_vec();
         let parts = parallel::pieces(n, SHARD, |range| {
-            let mut walker = Walker::new(kernel.base(), &starts, &factors, &halt, self, copy);
+            let mut walker = Walker::new(&starts, &steps, &halt, self, copy);
             let mut out: Vec<(Vec<usize>, Vec<u32>, Vec<f64>)> = vec![Default::default(); halt.len()];
-            let mut arrivals: Vec<Vec<(u64, f64)>> = vec![Vec::new(); halt.len()];
+            let mut arrivals: Vec<Arrivals> = vec![Arrivals::default(); halt.len()];
             for node in range {
-                arrivals.iter_mut().for_each(Vec::clear);
                 walker.walk(node, |step, at, load| {
-                    let list = &mut arrivals[step];
-                    list.push((
-                        u64::from(at) << 32 | list.len() as u64,
-                        load / (survival[step] * self.walks as f64),
-                    ));
+                    arrivals[step].push(at, load / (survival[step] * self.walks as f64));
                 });
                 for (list, (lengths, indices, values)) in arrivals.iter_mut().zip(&mut out) {
                     let before = indices.len();
-                    merge(list, |at, value| {
+                    list.merge(|at, value| {
                         indices.push(at);
                         values.push(value);
                     });
@@ -214,29 +210,51 @@ impl RandomWalks {
     }
 }
 
-/// Uᵤᵥ times the number of entries of row u: the load of a uniform step.
-fn factors(base: &SparseMatrix) -> Vec<f64> {
-    let mut out = base.data().to_vec();
+/// An entry of row u of the base: where a walk goes, and Uᵤᵥ times the number of entries of the row, the load of a uniform step. Both are
+/// together: a step on a large graph waits for memory once.
+#[derive(Clone, Copy)]
+struct Step {
+    load: f64,
+    to: u32,
+}
+
+fn steps(base: &SparseMatrix) -> Vec<Step> {
+    let mut out = Vec::with_capacity(base.nnz());
     for i in 0..base.rows() {
-        let range = base.indptr().outer_inds_sz(i);
-        let degree = range.len() as f64;
-        out[range].iter_mut().for_each(|w| *w *= degree);
+        let (columns, values) = row(base, i);
+        let degree = columns.len() as f64;
+        out.extend(columns.iter().zip(values).map(|(&to, u)| Step { load: u * degree, to }));
     }
     out
 }
 
-/// Sums arrivals by node in the order they came, and emits them by ascending node.
-fn merge(arrivals: &mut [(u64, f64)], mut emit: impl FnMut(u32, f64)) {
-    arrivals.sort_unstable_by_key(|arrival| arrival.0);
-    let mut at = 0;
-    while at < arrivals.len() {
-        let node = arrivals[at].0 >> 32;
-        let mut sum = 0.0;
-        while at < arrivals.len() && arrivals[at].0 >> 32 == node {
-            sum += arrivals[at].1;
-            at += 1;
+/// What walks from one node bring, in the order of their arrival.
+#[derive(Clone, Default)]
+struct Arrivals {
+    /// Node, and the place of the value.
+    keys: Vec<u64>,
+    values: Vec<f64>,
+}
+
+impl Arrivals {
+    fn push(&mut self, at: u32, value: f64) {
+        self.keys.push(u64::from(at) << 32 | self.values.len() as u64);
+        self.values.push(value);
+    }
+
+    /// Sums by node in the order of arrival, emitted by ascending node; empties the list.
+    fn merge(&mut self, mut emit: impl FnMut(u32, f64)) {
+        self.keys.sort_unstable();
+        let mut keys = self.keys.iter().copied().peekable();
+        while let Some(key) = keys.next() {
+            let mut sum = self.values[key as u32 as usize];
+            while let Some(next) = keys.next_if(|next| next >> 32 == key >> 32) {
+                sum += self.values[next as u32 as usize];
+            }
+            emit((key >> 32) as u32, sum);
         }
-        emit(node as u32, sum);
+        self.keys.clear();
+        self.values.clear();
     }
 }
 
@@ -263,8 +281,7 @@ fn stack(rows: usize, columns: usize, parts: Vec<Part>) -> Result<SparseMatrix, 
 /// The walks of one node after another, with the buffers they need.
 struct Walker<'a> {
     starts: &'a [usize],
-    indices: &'a [u32],
-    factors: &'a [f64],
+    steps: &'a [Step],
     halt: &'a [u32],
     options: &'a RandomWalks,
     rng: ChaCha8Rng,
@@ -276,17 +293,15 @@ struct Walker<'a> {
 
 impl<'a> Walker<'a> {
     fn new(
-        base: &'a SparseMatrix,
         starts: &'a [usize],
-        factors: &'a [f64],
+        steps: &'a [Step],
         halt: &'a [u32],
         options: &'a RandomWalks,
         copy: usize,
     ) -> Self {
         Self {
             starts,
-            indices: base.indices(),
-            factors,
+            steps,
             halt,
             options,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
@@ -304,34 +319,42 @@ impl<'a> Walker<'a> {
             self.together(node, arrive);
             return;
         }
-        for _ in 0..self.options.walks {
-            let (mut at, mut load) = (node as u32, 1.0);
-            arrive(0, at, 1.0);
-            for (step, &halt) in self.halt.iter().enumerate().skip(1) {
+        // All walks a step, then all walks another step: their loads from memory do not wait for one another.
+        let mut active = std::mem::take(&mut self.active);
+        active.clear();
+        active.extend((0..self.options.walks as u32).map(|walk| (node as u32, 1.0, walk)));
+        arrive(0, node as u32, self.options.walks as f64);
+        for (step, &halt) in self.halt.iter().enumerate().skip(1) {
+            let mut kept = 0;
+            for i in 0..active.len() {
+                let (at, load, walk) = active[i];
                 let draw = self.rng.next_u64();
                 if (draw as u32) < halt || halt == u32::MAX {
-                    break;
+                    continue;
                 }
                 let (start, end) = (self.starts[at as usize], self.starts[at as usize + 1]);
                 let degree = (end - start) as u64;
                 if degree == 0 {
-                    break;
+                    continue;
                 }
-                let edge = start + (((draw >> 32) * degree) >> 32) as usize;
-                load *= self.factors[edge];
-                at = self.indices[edge];
-                arrive(step, at, load);
+                let edge = self.steps[start + (((draw >> 32) * degree) >> 32) as usize];
+                active[kept] = (edge.to, load * edge.load, walk);
+                kept += 1;
             }
+            active.truncate(kept);
+            if active.is_empty() {
+                break;
+            }
+            active.iter().for_each(|(at, load, _)| arrive(step, *at, *load));
         }
+        self.active = active;
     }
 
     fn together(&mut self, node: usize, mut arrive: impl FnMut(usize, u32, f64)) {
         let walks = self.options.walks as u32;
         self.active.clear();
         self.active.extend((0..walks).map(|walk| (node as u32, 1.0, walk)));
-        for _ in 0..walks {
-            arrive(0, node as u32, 1.0);
-        }
+        arrive(0, node as u32, f64::from(walks));
         for (step, &halt) in self.halt.iter().enumerate().skip(1) {
             self.halt_some(halt);
             if self.active.is_empty() {
@@ -346,8 +369,8 @@ impl<'a> Walker<'a> {
                 if start == end {
                     continue;
                 }
-                let edge = start + positions[i] as usize;
-                let next = (self.indices[edge], load * self.factors[edge], walk);
+                let edge = self.steps[start + positions[i] as usize];
+                let next = (edge.to, load * edge.load, walk);
                 arrive(step, next.0, next.1);
                 self.active[kept] = next;
                 kept += 1;

@@ -16,15 +16,16 @@ fn folder() -> PathBuf {
 
 /// A file that is not part of this repository, when it is there.
 fn outside(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("KERNELS_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/graph/data"),
-        PathBuf::from,
-    );
-    let path = root.join(name);
+    // The folder with `data/` and `reference/`.
+    let root = std::env::var_os("KERNELS_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let path = root.join("reference/graph/data").join(name);
     if path.exists() {
         Some(path)
     } else {
-        println!("skipped: {name} is not there (set KERNELS_DATA to its folder)");
+        println!(
+            "skipped: {name} is not there (set KERNELS_DATA to the folder that has reference/graph/data)"
+        );
         None
     }
 }

@@ -1,10 +1,10 @@
 //! Degenerate and hostile input.
 
 use kernels_graph::{
-    Copies, Duplicates, EdgeList, Error, Graph, GraphBuilder, GraphSet, LabelledGraph, Laplacian, LengthLaw,
-    Mesh, ModulationNetwork, NodeKernel, Push, Pusher, RandomWalks, ShortestPath, SpectralClustering,
-    WalkKernel, WalkSeries, WeisfeilerLehman, deconvolve, graph_gram, learn_modulation, read_graphml,
-    read_matrix_market, read_metis,
+    Copies, Duplicates, EdgeList, EdgeWeight, Error, Graph, GraphBuilder, GraphSet, Joining, LabelledGraph,
+    Laplacian, LengthLaw, Mesh, ModulationNetwork, NearestSearch, NodeKernel, Push, Pusher, RandomWalks,
+    ShortestPath, SpectralClustering, WalkKernel, WalkSeries, WeisfeilerLehman, deconvolve, graph_gram,
+    learn_modulation, nearest, nearest_graph, read_graphml, read_matrix_market, read_metis,
 };
 
 #[test]
@@ -28,6 +28,39 @@ fn empty_and_single() {
     let hollow = GraphSet::new(vec![LabelledGraph::new(Graph::undirected(0, []).unwrap()); 2]);
     let k = graph_gram(&ShortestPath::new(), &hollow, true).unwrap();
     assert!(k.iter().all(|v| *v == 0.0));
+}
+
+/// The search misses few neighbours, does not depend on threads, and copes with coincident points.
+#[test]
+fn nearest_without_all_pairs() {
+    use kernels_core::Rows;
+    let mut state = 1u64;
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / 9_007_199_254_740_992.0
+    };
+    let (n, d, k) = (1500, 6, 8);
+    let values: Vec<f64> = (0..n * d).map(|_| uniform() + uniform()).collect();
+    let xs = Rows::from_row_major(values, n, d).unwrap();
+    let exact = nearest(&xs, k).unwrap();
+    let search = NearestSearch::new().seed(5);
+    let found = search.search(&xs, k).unwrap();
+    let kept: usize =
+        exact.iter().zip(&found).map(|(a, b)| a.iter().filter(|pair| b.contains(pair)).count()).sum();
+    assert!(kept as f64 > 0.97 * (n * k) as f64, "{kept}");
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(one.install(|| search.search(&xs, k)).unwrap(), found);
+    assert_ne!(search.rounds(0).search(&xs, k).unwrap(), found);
+    // Few points are one leaf: the search is exact.
+    let few = Rows::from_row_major((0..30).map(|i| f64::from(i % 7)).collect(), 30, 1).unwrap();
+    assert_eq!(search.search(&few, 4).unwrap(), nearest(&few, 4).unwrap());
+    let union = search.graph(&few, 4, Joining::Mutual, EdgeWeight::SelfTuning).unwrap();
+    assert_eq!(union, nearest_graph(&few, 4, Joining::Mutual, EdgeWeight::SelfTuning).unwrap());
+    let equal = Rows::from_row_major(vec![3.0; 200], 200, 1).unwrap();
+    assert!(search.search(&equal, 3).unwrap().iter().all(|l| l.len() == 3 && l.iter().all(|p| p.1 == 0.0)));
+    assert!(search.search(&few, 30).is_err() && search.trees(0).search(&few, 2).is_err());
+    let nothing = Rows::from_row_major(Vec::new(), 0, 1).unwrap();
+    assert!(search.search(&nothing, 0).is_err());
 }
 
 #[test]

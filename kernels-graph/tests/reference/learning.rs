@@ -4,8 +4,8 @@ use std::{fs::File, io::BufReader};
 
 use kernels_core::Rows;
 use kernels_graph::{
-    EdgeList, EdgeWeight, FisherLayer, Graph, Joining, OnlineKernel, OnlineLabels, Push, Pusher,
-    SpectralClustering, nearest, nearest_graph, normalized_cut, radius_graph, read_graphml,
+    EdgeList, EdgeWeight, FisherLayer, FisherProjection, Graph, Joining, OnlineKernel, OnlineLabels, Push,
+    Pusher, SpectralClustering, nearest, nearest_graph, normalized_cut, radius_graph, read_graphml,
     read_matrix_market, read_metis, read_tu, relative_positions, return_probabilities,
 };
 use nalgebra::DMatrix;
@@ -194,4 +194,7 @@ fn fisher_embeddings_agree() {
     let g = FisherLayer::with_loops(&graph("weighted12")).unwrap();
     let out = layer.apply(&g, &x).unwrap();
     assert!(distance(&out, &matrix(&file["layer_output_before_projection"])) < 1e-12);
+    // The anchors of the file are unit vectors rounded to six digits, and are scaled to length 1 first.
+    let projection = FisherProjection::new(matrix(&file["anchors_Z"]), number(&file["sigma"])).unwrap();
+    assert!(distance(&projection.apply(&out).unwrap(), &matrix(&file["kernel_layer_output"])) < 1e-12);
 }

@@ -3,6 +3,7 @@
 pub(crate) mod closed;
 pub(crate) mod quadrature;
 mod series;
+pub(crate) mod slopes;
 
 pub use quadrature::Moments;
 pub use series::HermiteSeries;

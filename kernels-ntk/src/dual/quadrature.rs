@@ -172,29 +172,60 @@ fn for_nodes(ends: &[f64], mut f: impl FnMut(f64, f64)) {
     }
 }
 
-/// The dual by two nested rules; the larger variance is outside, so that swapping the pair changes no bit.
-pub(super) fn dual(activation: &Activation, c: &Covariance) -> Dual {
-    let (outer, inner) =
-        if c.q11 >= c.q22 { (c.q11.sqrt(), c.q22.sqrt()) } else { (c.q22.sqrt(), c.q11.sqrt()) };
-    let product = outer * inner;
-    let (rho, turn) = if product > 0.0 {
-        let turn = (c.gap.max(0.0) / product).sqrt() * (c.cogap.max(0.0) / product).sqrt();
-        ((c.q12 / product).clamp(-1.0, 1.0), turn.min(1.0))
-    } else {
-        (0.0, 1.0)
-    };
-    let mut outside = own_centers(activation, outer);
-    if rho.abs() > 0.0 {
-        // Seen from outside, the inner function is blurred by `turn`.
-        for center in centers(activation, inner * rho, 0.0) {
-            let blur = turn / rho.abs();
-            outside.push(Center { at: center.at, scale: center.scale.min(blur.max(1e-12)) });
+/// How a pair is integrated: deviations of the outer and the inner variable, their correlation, √(1 − ρ²), and the outer panels.
+struct Nested {
+    outer: f64,
+    inner: f64,
+    rho: f64,
+    turn: f64,
+    panels: Vec<f64>,
+}
+
+impl Nested {
+    /// The larger variance is outside, so that swapping the pair changes no bit.
+    fn new(activation: &Activation, c: &Covariance) -> Self {
+        let (outer, inner) =
+            if c.q11 >= c.q22 { (c.q11.sqrt(), c.q22.sqrt()) } else { (c.q22.sqrt(), c.q11.sqrt()) };
+        let product = outer * inner;
+        let (rho, turn) = if product > 0.0 {
+            let turn = (c.gap.max(0.0) / product).sqrt() * (c.cogap.max(0.0) / product).sqrt();
+            ((c.q12 / product).clamp(-1.0, 1.0), turn.min(1.0))
+        } else {
+            (0.0, 1.0)
+        };
+        let mut outside = own_centers(activation, outer);
+        if rho.abs() > 0.0 {
+            // Seen from outside, the inner function is blurred by `turn`.
+            for center in centers(activation, inner * rho, 0.0) {
+                let blur = turn / rho.abs();
+                outside.push(Center { at: center.at, scale: center.scale.min(blur.max(1e-12)) });
+            }
         }
+        Self { outer, inner, rho, turn, panels: panels(&outside) }
     }
+}
+
+/// Calls `visit` with weights and values of the two variables, in the order of the covariance.
+pub(super) fn for_pairs(activation: &Activation, c: &Covariance, mut visit: impl FnMut(f64, f64, f64)) {
+    let Nested { outer, inner, rho, turn, panels: outside } = Nested::new(activation, c);
+    let swapped = c.q11 < c.q22;
+    let deviation = inner * turn;
+    for_nodes(&outside, |z, w| {
+        let (u, mean) = (outer * z, inner * rho * z);
+        for_nodes(&panels(&centers(activation, deviation, mean)), |y, v| {
+            let other = mean + deviation * y;
+            if swapped { visit(w * v, other, u) } else { visit(w * v, u, other) }
+        });
+    });
+}
+
+/// The dual by two nested rules.
+pub(super) fn dual(activation: &Activation, c: &Covariance) -> Dual {
+    let Nested { outer, inner, rho, turn, panels: outside } = Nested::new(activation, c);
     let (mut value, mut derivative) = (0.0, 0.0);
     let deviation = inner * turn;
     let fixed = panels(&[]);
-    for_nodes(&panels(&outside), |z, w| {
+    for_nodes(&outside, |z, w| {
         let (f, d) = (activation.value(outer * z), activation.derivative(outer * z));
         let mean = inner * rho * z;
         let (mut inner_value, mut inner_derivative) = (0.0, 0.0);

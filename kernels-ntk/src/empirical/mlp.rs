@@ -1,6 +1,9 @@
 //! Fully connected networks with exact derivatives.
 
-use kernels_core::{Points, Rows, dense::product_transposed};
+use kernels_core::{
+    Points, Rows,
+    dense::{Qr, product_transposed},
+};
 use nalgebra::DMatrix;
 
 use super::kernels::{Jacobian, JacobianSource, TangentKernel, times};
@@ -107,6 +110,50 @@ impl Mlp {
             })
             .collect();
         Self::new(layers, activation, parameterization)
+    }
+
+    /// Weight matrices that are parts of Haar-orthogonal ones, scaled to the variance of normal weights; biases stay normal. At infinite
+    /// width nothing changes: variances, correlations, NNGP and tangent kernels are those of independent weights, as they are for all
+    /// weights that are independent to second order. At finite width fluctuations are smaller, see [`WeightLaw`](crate::WeightLaw); a
+    /// linear network of equal widths keeps norms exactly.
+    ///
+    /// # Errors
+    /// As [`Mlp::new`].
+    ///
+    /// ```
+    /// use kernels_core::Rows;
+    /// use kernels_ntk::{Activation, Mlp, Parameterization};
+    /// let net = Mlp::random_orthogonal(&[3, 3, 3], Activation::Identity, 1.0, None, Parameterization::Ntk, 1)?;
+    /// let f = net.outputs(&Rows::from_row_major(vec![1.0, 2.0, 2.0], 1, 3)?)?;
+    /// assert!((f.norm() - 3.0).abs() < 1e-13);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn random_orthogonal(
+        widths: &[usize],
+        activation: Activation,
+        w_std: f64,
+        b_std: Option<f64>,
+        parameterization: Parameterization,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let mut out = Self::random(widths, activation, w_std, b_std, parameterization, seed)?;
+        for layer in &mut out.layers {
+            let (inputs, outputs) = layer.weights.shape();
+            let tall = if inputs >= outputs { layer.weights.clone() } else { layer.weights.transpose() };
+            let Qr { mut q, r } = Qr::new(&tall)?;
+            // Haar's measure needs a positive diagonal of R. Entries of q have variance 1/(longer side).
+            let scale = match parameterization {
+                Parameterization::Ntk => (inputs.max(outputs) as f64).sqrt(),
+                Parameterization::Standard => {
+                    w_std * (inputs.max(outputs) as f64 / inputs.max(1) as f64).sqrt()
+                }
+            };
+            for (j, mut column) in q.column_iter_mut().enumerate() {
+                column *= scale.copysign(r[(j, j)]);
+            }
+            layer.weights = if inputs >= outputs { q } else { q.transpose() };
+        }
+        Ok(out)
     }
 
     /// The layers.

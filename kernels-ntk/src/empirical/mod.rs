@@ -1,5 +1,6 @@
 //! Tangent kernels of finite networks.
 
+mod attribution;
 mod cnn;
 mod kernels;
 mod metrics;
@@ -7,6 +8,7 @@ mod mlp;
 mod selection;
 mod sfr;
 
+pub use attribution::{Checkpoint, trak};
 pub use cnn::{Cnn, ConvLayer};
 pub use kernels::{AsymmetricSign, Jacobian, JacobianSource, TangentKernel, attributions};
 pub use metrics::{

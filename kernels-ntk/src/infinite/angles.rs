@@ -1,10 +1,12 @@
 //! The recursions of rectified-linear and error-function layers on slices of pairs, in plain arithmetic that the compiler turns into
-//! vectors, compiled once for AVX2 with FMA and once for anything else.
+//! vectors of the processor.
 //!
 //! Angles come from u = sin²(θ/2) and v = cos²(θ/2), of which the smaller is exact: with m = min(u, v) ≤ ½ and r = √m the smaller
 //! angle is 2 r A(m), and sin t − t cos t of it is r³ P(m), both polynomials near-minimax fits made for this crate.
 
 use std::f64::consts::{FRAC_1_PI, FRAC_PI_2, PI};
+
+use kernels_core::{Simd, Vector, Work};
 
 /// asin(√m)/√m on [0, ½]; error 5e-17.
 const ARCSINE: [f64; 19] = [
@@ -71,18 +73,12 @@ impl Pairs<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step<'a> {
     /// q ← scale q + bias; tangent ← own q' · `fresh` + scale · tangent, or with `old` the previous q.
-    Affine {
-        scale: f64,
-        bias: f64,
-        tangent: Tangent,
-        before: &'a [f64],
-        after: &'a [f64],
-        column: (f64, f64),
-    },
-    /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before.
-    Rectified { a: f64, b: f64, roots: &'a [f64], column: f64 },
-    /// a erf(bz) without its offset; variances before.
-    Erf { a: f64, b: f64, variances: &'a [f64], column: f64 },
+    /// `roots` are standard deviations before and after, of rows and of the column.
+    Affine { scale: f64, bias: f64, tangent: Tangent, roots: (&'a [f64], &'a [f64]), column: (f64, f64) },
+    /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before, with their inverses, 0 for 0.
+    Rectified { a: f64, b: f64, roots: &'a [f64], inverses: &'a [f64], column: f64 },
+    /// a erf(bz) without its offset.
+    Erf { a: f64, b: f64, rows: &'a ErfRows, columns: &'a ErfRows, column: usize },
 }
 
 /// What a layer with weights adds to the tangent kernel.
@@ -98,44 +94,99 @@ pub(super) enum Tangent {
 
 /// Runs a step with the widest instructions the processor has.
 pub(super) fn run(step: Step<'_>, pairs: &mut Pairs<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn fused(step: Step<'_>, pairs: &mut Pairs<'_>) {
-            go::<true>(step, pairs);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has just said that it has these instructions.
-            return unsafe { fused(step, pairs) };
-        }
+    f64::dispatch(Run { step, pairs });
+}
+
+struct Run<'s, 'p, 'q> {
+    step: Step<'s>,
+    pairs: &'p mut Pairs<'q>,
+}
+
+impl Work<f64> for Run<'_, '_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        go::<V>(self.step, self.pairs);
     }
-    go::<false>(step, pairs);
+}
+
+/// Most lanes a vector has.
+const MOST: usize = 16;
+
+/// The first numbers of a slice, 0 beyond its end.
+#[inline(always)]
+pub(super) fn load<V: Vector<Scalar = f64>>(from: &[f64]) -> V {
+    if from.len() >= V::LANES {
+        return V::load(from);
+    }
+    let mut lanes = [0.0; MOST];
+    lanes[..from.len()].copy_from_slice(from);
+    V::load(&lanes)
+}
+
+/// To the front of a slice, what it has room for.
+#[inline(always)]
+pub(super) fn store<V: Vector<Scalar = f64>>(v: V, to: &mut [f64]) {
+    if to.len() >= V::LANES {
+        return v.store(to);
+    }
+    let mut lanes = [0.0; MOST];
+    v.store(&mut lanes);
+    let n = to.len();
+    to.copy_from_slice(&lanes[..n]);
+}
+
+/// Σ cᵢ zⁱ as even and odd parts, whose chains of operations run side by side: `poly!(z, c; even exponents, falling; odd ones)`.
+macro_rules! poly {
+    ($z:expr, $c:expr; $e:literal $($even:literal)*; $o:literal $($odd:literal)*) => {{
+        let z = $z;
+        let square = z * z;
+        let mut even = V::splat($c[$e]);
+        let mut odd = V::splat($c[$o]);
+        $(even = even.mul_add(square, V::splat($c[$even]));)*
+        $(odd = odd.mul_add(square, V::splat($c[$odd]));)*
+        odd.mul_add(z, even)
+    }};
 }
 
 #[inline(always)]
-fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
+fn go<V: Vector<Scalar = f64>>(step: Step<'_>, pairs: &mut Pairs<'_>) {
     let n = pairs.len();
     match step {
-        Step::Affine { scale, bias, tangent, before, after, column } => {
+        Step::Affine { scale, bias, tangent, roots, column } => {
             let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
             let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let (before, after) = (&before[..n], &after[..n]);
+            let (before, after) = (&roots.0[..n], &roots.1[..n]);
             let (fresh, old, constant) = match tangent {
                 Tangent::Fresh => (1.0, 0.0, 0.0),
                 Tangent::Old { factor, constant } => (0.0, factor, constant),
                 Tangent::None => (0.0, 0.0, 0.0),
             };
+            if bias <= 0.0 {
+                for i in 0..n {
+                    gap[i] *= scale;
+                    cogap[i] *= scale;
+                    difference[i] *= scale;
+                    let new = settle(scale * q[i], gap[i], cogap[i], after[i] * column.1);
+                    theta[i] = fresh * new + (old * q[i] + constant) + scale * theta[i];
+                    q[i] = new;
+                }
+                return;
+            }
+            let root = scale.sqrt();
+            let root_b = root * column.0;
             for i in 0..n {
-                // Variances scaled but without bias, their roots, and the roots with bias.
-                let (a, b) = (scale * before[i], scale * column.0);
-                let (root_a, root_b) = (a.sqrt(), b.sqrt());
+                // Deviations scaled but without bias, and with it.
+                let root_a = root * before[i];
                 let product = root_a * root_b;
-                let whole = after[i].sqrt() * column.1.sqrt();
+                let whole = after[i] * column.1;
                 let d = scale * difference[i];
                 let slope = d / (root_a + root_b).max(f64::MIN_POSITIVE);
-                let bracket = bias * slope * slope / (whole + bias + product).max(f64::MIN_POSITIVE);
-                let cobracket =
-                    bias + (bias * (a + b) + bias * bias) / (whole + product).max(f64::MIN_POSITIVE);
+                let (first, second) = (whole + bias + product, whole + product);
+                // Where this is too large for a number the bias is nothing beside the variances, as 0 says.
+                let inverse = 1.0 / (first * second).max(f64::MIN_POSITIVE);
+                let bracket = slope * slope * (inverse * second) * bias;
+                let cobracket = bias + (root_a * root_a + root_b * root_b + bias) * (inverse * first) * bias;
                 gap[i] = scale * gap[i] + bracket;
                 cogap[i] = scale * cogap[i] + cobracket;
                 let new = settle(scale * q[i] + bias, gap[i], cogap[i], whole);
@@ -144,81 +195,166 @@ fn go<const FUSED: bool>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 difference[i] = d;
             }
         }
-        Step::Rectified { a, b, roots, column } => {
+        Step::Rectified { a, b, roots, inverses, column } => {
             let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
             let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let roots = &roots[..n];
+            let (roots, inverses) = (&roots[..n], &inverses[..n]);
             let (both, square) = (a * b, (a - b) * (a - b));
             let mean = 0.5 * (a * a + b * b);
             let share = square * (0.5 * FRAC_1_PI);
-            for i in 0..n {
-                let product = roots[i] * column;
-                let halved = 0.5 / product.max(f64::MIN_POSITIVE);
-                let zero = product <= 0.0;
-                let u = if zero { 0.5 } else { (gap[i] * halved).min(1.0) };
-                let v = if zero { 0.5 } else { (cogap[i] * halved).min(1.0) };
-                let small = u <= v;
-                let m = if small { u } else { v };
+            let inverse = if column > 0.0 { 1.0 / column } else { 0.0 };
+            let (one, two, pi, half) = (V::splat(1.0), V::splat(2.0), V::splat(PI), V::splat(0.5));
+            let (inverse, column) = (V::splat(inverse), V::splat(column));
+            let (both, share) = (V::splat(both), V::splat(share));
+            let (mean, twice) = (V::splat(mean), V::splat(2.0 * mean));
+            let tiny = V::splat(f64::MIN_POSITIVE);
+            let mut i = 0;
+            while i < n {
+                let end = (i + V::LANES).min(n);
+                let product = load::<V>(&roots[i..end]) * column;
+                let scale = load::<V>(&inverses[i..end]) * inverse * half;
+                // A zero vector counts as being at a right angle.
+                let u = product.select_lt(tiny, half, (load::<V>(&gap[i..end]) * scale).min(one));
+                let v = product.select_lt(tiny, half, (load::<V>(&cogap[i..end]) * scale).min(one));
+                let m = u.min(v);
+                let (arcsine, of_bulge) = (arcsines(m), bulges(m));
                 let r = m.sqrt();
-                let angle = 2.0 * r * poly::<FUSED, 19>(m, &ARCSINE);
-                let bulge = r * m * poly::<FUSED, 18>(m, &BULGE);
-                let other = bulge + PI * (1.0 - 2.0 * m);
+                let angle = r * arcsine * two;
+                let bulge = r * m * of_bulge;
+                let other = bulge + pi * (one - m * two);
                 // Of the angle itself and of its supplement.
-                let (of_angle, of_supplement) = if small { (bulge, other) } else { (other, bulge) };
-                let supplement = if small { PI - angle } else { angle };
+                let of_angle = v.select_lt(u, other, bulge);
+                let of_supplement = v.select_lt(u, bulge, other);
+                let supplement = v.select_lt(u, angle, pi - angle);
+                let part = share * of_angle;
+                store(product * (twice * u - part), &mut gap[i..end]);
+                store(product * (twice * v + part), &mut cogap[i..end]);
+                let value = both * load::<V>(&q[i..end]) + share * product * of_supplement;
+                store(value, &mut q[i..end]);
+                store(mean * load::<V>(&difference[i..end]), &mut difference[i..end]);
                 let slope = both + share * supplement;
-                gap[i] = product * (2.0 * mean * u - share * of_angle);
-                cogap[i] = product * (2.0 * mean * v + share * of_angle);
-                q[i] = both * q[i] + share * product * of_supplement;
-                difference[i] *= mean;
-                theta[i] *= slope;
+                store(slope * load::<V>(&theta[i..end]), &mut theta[i..end]);
+                i = end;
             }
         }
-        Step::Erf { a, b, variances, column } => {
-            let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
-            let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
-            let variances = &variances[..n];
-            let square = b * b;
-            let outer = a * a * (2.0 * FRAC_1_PI);
-            let p22 = square * column;
-            let (n2, r2) = (1.0 + 2.0 * p22, (1.0 + 4.0 * p22).sqrt());
-            let root2 = p22.sqrt();
-            let second = arcsine::<FUSED>(2.0 * p22 / n2, 0.5 / n2, 1.0);
-            for i in 0..n {
-                let p11 = square * variances[i];
-                let (n1, r1) = (1.0 + 2.0 * p11, (1.0 + 4.0 * p11).sqrt());
-                let norm = (n1 * n2).sqrt();
-                let product = p11.sqrt() * root2;
-                let (g, c, p12) = (square * gap[i], square * cogap[i], square * q[i]);
-                let d = square * difference[i];
-                let base = (1.0 + 2.0 * (p11 + p22)) / (norm + 2.0 * product);
-                let half = 0.5 / norm;
-                let (u, v) = ((base + 2.0 * g) * half, (base + 2.0 * c) * half);
-                let value = arcsine::<FUSED>(2.0 * p12 / norm, u, v);
-                let determinant = g * c;
-                let root = (1.0 + 2.0 * (p11 + p22) + 4.0 * determinant).sqrt();
-                // tan(α − β) of the own angles, free of cancellation.
-                let first = arcsine::<FUSED>(2.0 * p11 / n1, 0.5 / n1, 1.0);
-                let tan = 2.0 * d * (r1 * r2 + 1.0) / ((r1 + r2) * (r1 * r2 + 4.0 * p11 * p22));
-                let secant = (1.0 + tan * tan).sqrt();
-                let sine = tan / secant;
-                let near = sine * poly::<FUSED, 19>((sine * sine).min(0.5), &ARCSINE);
-                let delta = if tan.abs() < 0.9 { near } else { first - second };
-                let mean = 0.5 * (first + second);
-                let spread = delta / (first.sqrt() + second.sqrt()).max(f64::MIN_POSITIVE);
-                let own = 0.5 * spread * spread;
-                let numerator = 4.0 * determinant / (n1 * n2) + tan * tan / (2.0 * secant * (secant + 1.0));
-                // sin((α+β)/2 − γ) sin((α+β)/2 + γ) = numerator: the smaller factor from the larger one.
-                let (minus, plus) = (mean - value, mean + value);
-                let lower = small_factor::<FUSED>(minus, plus, numerator);
-                let upper = small_factor::<FUSED>(plus, minus, numerator);
-                gap[i] = outer * (lower - own).max(0.0);
-                cogap[i] = outer * (upper - own).max(0.0);
-                q[i] = settle(outer * value, gap[i], cogap[i], outer * (first * second).sqrt());
-                difference[i] = outer * delta;
-                theta[i] *= 2.0 * outer * square / root;
-            }
+        Step::Erf { a, b, rows, columns, column } => erf::<V>((a, b), rows, columns.at(column), pairs),
+    }
+}
+
+/// What a layer a erf(bz) needs of variances alone: p = b²q, √p, n = 1 + 2p, √(1 + 4p), asin(2p/n) and its root.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ErfRows {
+    p: Vec<f64>,
+    root: Vec<f64>,
+    n: Vec<f64>,
+    r: Vec<f64>,
+    angle: Vec<f64>,
+    root_angle: Vec<f64>,
+}
+
+impl ErfRows {
+    pub(super) fn new(b: f64, variances: &[f64]) -> Self {
+        let mut out = Self::default();
+        for q in variances {
+            let p = b * b * q;
+            let angle = own_arcsine(p);
+            out.p.push(p);
+            out.root.push(p.sqrt());
+            out.n.push(1.0 + 2.0 * p);
+            out.r.push((1.0 + 4.0 * p).sqrt());
+            out.angle.push(angle);
+            out.root_angle.push(angle.sqrt());
         }
+        out
+    }
+
+    fn at(&self, i: usize) -> ErfAt {
+        ErfAt {
+            p: self.p[i],
+            root: self.root[i],
+            n: self.n[i],
+            r: self.r[i],
+            angle: self.angle[i],
+            root_angle: self.root_angle[i],
+        }
+    }
+}
+
+/// The same of one variance.
+#[derive(Clone, Copy)]
+struct ErfAt {
+    p: f64,
+    root: f64,
+    n: f64,
+    r: f64,
+    angle: f64,
+    root_angle: f64,
+}
+
+#[inline(always)]
+fn erf<V: Vector<Scalar = f64>>((a, b): (f64, f64), rows: &ErfRows, column: ErfAt, pairs: &mut Pairs<'_>) {
+    let n = pairs.len();
+    let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
+    let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
+    let outer = a * a * (2.0 * FRAC_1_PI);
+    let slope = V::splat(2.0 * outer * b * b);
+    let (square, outer) = (V::splat(b * b), V::splat(outer));
+    let (p22, root2) = (V::splat(column.p), V::splat(column.root));
+    let (n2, r2) = (V::splat(column.n), V::splat(column.r));
+    let (second, root_angle2) = (V::splat(column.angle), V::splat(column.root_angle));
+    let (zero, half, one) = (V::splat(0.0), V::splat(0.5), V::splat(1.0));
+    let (two, four, tiny) = (V::splat(2.0), V::splat(4.0), V::splat(f64::MIN_POSITIVE));
+    let mut i = 0;
+    while i < n {
+        let end = (i + V::LANES).min(n);
+        // Beyond the end all is 0, and some quotients are NaN there.
+        let (p11, n1) = (load::<V>(&rows.p[i..end]), load::<V>(&rows.n[i..end]));
+        let (r1, first) = (load::<V>(&rows.r[i..end]), load::<V>(&rows.angle[i..end]));
+        let norms = n1 * n2;
+        let norm = norms.sqrt();
+        let product = load::<V>(&rows.root[i..end]) * root2;
+        let g = square * load::<V>(&gap[i..end]);
+        let c = square * load::<V>(&cogap[i..end]);
+        let p12 = square * load::<V>(&q[i..end]);
+        let d = square * load::<V>(&difference[i..end]);
+        let sum = one + two * (p11 + p22);
+        let base = sum / (norm + two * product);
+        let inverse = one / norm;
+        let halved = half * inverse;
+        let (u, v) = ((base + two * g) * halved, (base + two * c) * halved);
+        let value = arcsine(two * p12 * inverse, u, v);
+        let determinant = g * c;
+        let root = (sum + four * determinant).sqrt();
+        // tan(α − β) of the own angles, free of cancellation.
+        let tan = two * d * (r1 * r2 + one) / ((r1 + r2) * (r1 * r2 + four * (p11 * p22)));
+        let secant = (one + tan * tan).sqrt();
+        let sine = tan / secant;
+        let near = sine * arcsines((sine * sine).min(half));
+        let delta = tan.abs().select_lt(V::splat(0.9), near, first - second);
+        let mean = half * (first + second);
+        let roots = load::<V>(&rows.root_angle[i..end]);
+        let spread = delta / (roots + root_angle2).max(tiny);
+        let own = half * (spread * spread);
+        // sin((α+β)/2 − γ) sin((α+β)/2 + γ): a small factor comes from the larger one, where there is one.
+        let (minus, plus) = (mean - value, mean + value);
+        let (mut lower, mut upper) = (minus, plus);
+        if !minus.min(plus).all_gt(V::splat(SMALL)) {
+            let numerator = four * determinant / norms + tan * tan / (two * secant * (secant + one));
+            lower = small_factor(minus, plus, numerator);
+            upper = small_factor(plus, minus, numerator);
+        }
+        let lower = outer * (lower - own).max(zero);
+        let upper = outer * (upper - own).max(zero);
+        // The covariance that belongs to a small gap, see `settle`.
+        let whole = outer * (roots * root_angle2);
+        let close = half * whole;
+        let new = upper.select_lt(close, upper - whole, outer * value);
+        store(lower.select_lt(close, whole - lower, new), &mut q[i..end]);
+        store(lower, &mut gap[i..end]);
+        store(upper, &mut cogap[i..end]);
+        store(outer * delta, &mut difference[i..end]);
+        store(load::<V>(&theta[i..end]) * (slope / root), &mut theta[i..end]);
+        i = end;
     }
 }
 
@@ -231,17 +367,21 @@ fn settle(q: f64, gap: f64, cogap: f64, product: f64) -> f64 {
     if gap < 0.5 * product { parallel } else { q }
 }
 
+/// Below this an angle is taken from its sine.
+const SMALL: f64 = 0.4;
+
 /// `rough` in [0, π] with sin(rough) sin(other) = numerator, by that where it is small.
 #[inline(always)]
-fn small_factor<const FUSED: bool>(rough: f64, other: f64, numerator: f64) -> f64 {
-    let ratio = (numerator / sine::<FUSED>(other).max(f64::MIN_POSITIVE)).min(0.7);
-    let exact = ratio * poly::<FUSED, 19>(ratio * ratio, &ARCSINE);
-    if rough < 0.4 && other > 0.0 { exact } else { rough }
+fn small_factor<V: Vector<Scalar = f64>>(rough: V, other: V, numerator: V) -> V {
+    let ratio = (numerator / sine(other).max(V::splat(f64::MIN_POSITIVE))).min(V::splat(0.7));
+    let exact = ratio * arcsines(ratio * ratio);
+    let exact = V::splat(0.0).select_lt(other, exact, rough);
+    rough.select_lt(V::splat(SMALL), exact, rough)
 }
 
 /// sin x for 0 ≤ x ≤ π, by the Taylor series around the middle: of the cosine of x − π/2.
 #[inline(always)]
-fn sine<const FUSED: bool>(x: f64) -> f64 {
+fn sine<V: Vector<Scalar = f64>>(x: V) -> V {
     const COSINE: [f64; 11] = [
         1.0,
         -0.5,
@@ -266,47 +406,56 @@ fn sine<const FUSED: bool>(x: f64) -> f64 {
         -1.0 / 1_307_674_368_000.0,
         1.0 / 355_687_428_096_000.0,
     ];
-    let near = x.min(PI - x);
-    let t = near - FRAC_PI_2;
-    let middle = poly::<FUSED, 11>(t * t, &COSINE);
-    let end = near * poly::<FUSED, 9>(near * near, &SINE);
-    if near < 0.8 { end } else { middle }
+    let near = x.min(V::splat(PI) - x);
+    let t = near - V::splat(FRAC_PI_2);
+    let middle = poly!(t * t, COSINE; 10 8 6 4 2 0; 9 7 5 3 1);
+    let end = near * poly!(near * near, SINE; 8 6 4 2 0; 7 5 3 1);
+    near.select_lt(V::splat(0.8), end, middle)
 }
 
 /// asin z, where u = (1 − z)/2 and v = (1 + z)/2 are known without cancellation.
 #[inline(always)]
-fn arcsine<const FUSED: bool>(z: f64, u: f64, v: f64) -> f64 {
+fn arcsine<V: Vector<Scalar = f64>>(z: V, u: V, v: V) -> V {
+    let (zero, half) = (V::splat(0.0), V::splat(0.5));
     let square = z * z;
-    let middle = square <= 0.5;
-    let positive = z > 0.0;
-    let edge = if positive { u } else { v };
-    let m = if middle { square } else { edge.clamp(0.0, 0.5) };
-    let p = poly::<FUSED, 19>(m, &ARCSINE);
-    let end = FRAC_PI_2 - 2.0 * m.sqrt() * p;
-    let end = if positive { end } else { -end };
-    if middle { z * p } else { end }
+    let edge = zero.select_lt(z, u, v).max(zero).min(half);
+    let m = half.select_lt(square, edge, square);
+    let p = arcsines(m);
+    let end = V::splat(FRAC_PI_2) - V::splat(2.0) * (m.sqrt() * p);
+    half.select_lt(square, zero.select_lt(z, end, -end), z * p)
 }
 
-/// Σ cᵢ zⁱ.
+/// asin(√m)/√m.
 #[inline(always)]
-fn poly<const FUSED: bool, const N: usize>(z: f64, c: &[f64; N]) -> f64 {
-    let mut sum = c[N - 1];
-    let mut i = N - 1;
-    while i > 0 {
-        i -= 1;
-        sum = if FUSED { sum.mul_add(z, c[i]) } else { sum * z + c[i] };
-    }
-    sum
+fn arcsines<V: Vector<Scalar = f64>>(m: V) -> V {
+    poly!(m, ARCSINE; 18 16 14 12 10 8 6 4 2 0; 17 15 13 11 9 7 5 3 1)
 }
 
-/// Gaps of covariances that are all there is, for variances of rows and of one column: from determinants, which fused
-/// multiplication leaves exact. A covariance beyond its product by rounding stays as it is.
-pub(super) fn gaps(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+/// (sin t − t cos t)/m^(3/2), t = 2 asin √m.
+#[inline(always)]
+fn bulges<V: Vector<Scalar = f64>>(m: V) -> V {
+    poly!(m, BULGE; 16 14 12 10 8 6 4 2 0; 17 15 13 11 9 7 5 3 1)
+}
+
+/// Gaps of covariances that are all there is, for variances of rows and of one column, with their roots: from determinants, which
+/// fused multiplication leaves exact. A covariance beyond its product by rounding stays as it is.
+pub(super) fn gaps(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "avx2,fma")]
-        fn fused(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+        fn widest(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
             determinants(rows, column, pairs);
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
+            determinants(rows, column, pairs);
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the processor has just said that it has these instructions.
+            return unsafe { widest(rows, column, pairs) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the processor has just said that it has these instructions.
@@ -317,29 +466,118 @@ pub(super) fn gaps(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
 }
 
 #[inline(always)]
-fn determinants(rows: &[f64], column: f64, pairs: &mut Pairs<'_>) {
+fn determinants(rows: (&[f64], &[f64]), column: (f64, f64), pairs: &mut Pairs<'_>) {
     let n = pairs.len();
     let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
-    let (difference, rows) = (&mut pairs.difference[..n], &rows[..n]);
-    let root = column.sqrt();
+    let (difference, variances, roots) = (&mut pairs.difference[..n], &rows.0[..n], &rows.1[..n]);
     for i in 0..n {
-        let product = rows[i].sqrt() * root;
+        let product = roots[i] * column.1;
         let square = q[i] * q[i];
-        let determinant = (rows[i].mul_add(column, -square) - q[i].mul_add(q[i], -square)).max(0.0);
+        let determinant = (variances[i].mul_add(column.0, -square) - q[i].mul_add(q[i], -square)).max(0.0);
         let large = product + q[i].abs();
         let exact = (1e-290..1e290).contains(&square);
         let small = if exact { determinant / large } else { (product - q[i].abs()).max(0.0) };
         let positive = q[i] >= 0.0;
         gap[i] = if positive { small } else { large };
         cogap[i] = if positive { large } else { small };
-        difference[i] = rows[i] - column;
+        difference[i] = variances[i] - column.0;
+    }
+}
+
+/// What a rectified layer knows of rows or columns: variances, deviations and their inverses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deviations<'a> {
+    pub(super) variance: &'a [f64],
+    pub(super) root: &'a [f64],
+    pub(super) inverse: &'a [f64],
+}
+
+/// The layer a min(z, 0) + b max(z, 0) on covariances of all rows with all columns, column by column, that are all there is,
+/// without gaps to carry on.
+pub(super) fn rectify(
+    (a, b): (f64, f64),
+    rows: Deviations<'_>,
+    columns: Deviations<'_>,
+    q: &mut [f64],
+    theta: &mut [f64],
+) {
+    f64::dispatch(Rectify { both: a * b, square: (a - b) * (a - b), rows, columns, q, theta });
+}
+
+struct Rectify<'a> {
+    both: f64,
+    square: f64,
+    rows: Deviations<'a>,
+    columns: Deviations<'a>,
+    q: &'a mut [f64],
+    theta: &'a mut [f64],
+}
+
+impl Work<f64> for Rectify<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        let Self { both, square, rows, columns, q, theta } = self;
+        let n = rows.root.len().max(1);
+        let (both, share) = (V::splat(both), V::splat(square * (0.5 * FRAC_1_PI)));
+        let (zero, half, one) = (V::splat(0.0), V::splat(0.5), V::splat(1.0));
+        let (two, pi, tiny) = (V::splat(2.0), V::splat(PI), V::splat(f64::MIN_POSITIVE));
+        for (j, (q, theta)) in q.chunks_exact_mut(n).zip(theta.chunks_exact_mut(n)).enumerate() {
+            let (variance, root) = (V::splat(columns.variance[j]), V::splat(columns.root[j]));
+            let inverse = V::splat(columns.inverse[j]);
+            let mut i = 0;
+            while i < n {
+                let end = (i + V::LANES).min(n);
+                let covariance = load::<V>(&q[i..end]);
+                let product = load::<V>(&rows.root[i..end]) * root;
+                let square = covariance * covariance;
+                // Where products and sums are fused the determinant is exact.
+                let determinant = load::<V>(&rows.variance[i..end]).mul_add(variance, -square)
+                    - covariance.mul_add(covariance, -square);
+                let size = covariance.abs();
+                let rough = (product - size).max(zero);
+                let exact = determinant.max(zero) / (product + size);
+                // In range the small gap is the determinant over the large one.
+                let gap = square.select_lt(V::splat(1e290), exact, rough);
+                let gap = V::splat(1e-290).select_lt(square, gap, rough);
+                let scale = load::<V>(&rows.inverse[i..end]) * inverse * half;
+                let m = product.select_lt(tiny, half, (gap * scale).min(half));
+                let (arcsine, of_bulge) = (arcsines(m), bulges(m));
+                let r = m.sqrt();
+                let angle = r * arcsine * two;
+                let bulge = r * m * of_bulge;
+                let other = bulge + pi * (one - m * two);
+                let supplement = covariance.select_lt(zero, angle, pi - angle);
+                let of_supplement = covariance.select_lt(zero, bulge, other);
+                store(both * covariance + share * product * of_supplement, &mut q[i..end]);
+                let slope = both + share * supplement;
+                store(slope * load::<V>(&theta[i..end]), &mut theta[i..end]);
+                i = end;
+            }
+        }
     }
 }
 
 /// Own angle asin(2p/(1+2p)), for variances of an error-function layer.
 pub(super) fn own_arcsine(p: f64) -> f64 {
     let n = 1.0 + 2.0 * p;
-    arcsine::<false>(2.0 * p / n, 0.5 / n, 1.0)
+    let mut out = [0.0];
+    f64::dispatch(OwnArcsine { z: 2.0 * p / n, u: 0.5 / n, out: &mut out });
+    out[0]
+}
+
+struct OwnArcsine<'a> {
+    z: f64,
+    u: f64,
+    out: &'a mut [f64],
+}
+
+impl Work<f64> for OwnArcsine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) {
+        store(arcsine(V::splat(self.z), V::splat(self.u), V::splat(1.0)), self.out);
+    }
 }
 
 /// The power series Σ aⱼ bⱼ ρʲ of values and slopes for pairs of rows with one column. `values` and `slopes` hold coefficient
@@ -355,9 +593,20 @@ pub(super) struct Mehler<'a> {
 pub(super) fn mehler(series: Mehler<'_>, rho: &[f64], value: &mut [f64], slope: &mut [f64]) {
     #[cfg(target_arch = "x86_64")]
     {
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+        fn widest(series: Mehler<'_>, rho: &[f64], value: &mut [f64], slope: &mut [f64]) {
+            sum::<true>(series, rho, value, slope);
+        }
         #[target_feature(enable = "avx2,fma")]
         fn fused(series: Mehler<'_>, rho: &[f64], value: &mut [f64], slope: &mut [f64]) {
             sum::<true>(series, rho, value, slope);
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the processor has just said that it has these instructions.
+            return unsafe { widest(series, rho, value, slope) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the processor has just said that it has these instructions.

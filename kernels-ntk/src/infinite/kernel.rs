@@ -3,11 +3,16 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use kernels_core::{
-    Block, Definiteness, Describe, Expr, Kernel, Linear, Points, PositiveDefinite, Real, Rows, Tile, Value,
-    Workspace, kernel_ops,
+    Block, Definiteness, Describe, Expr, Kernel, Linear, Param, Points, PositiveDefinite, Real, Rows, Tile,
+    Value, Workspace, kernel_ops,
 };
+use nalgebra::DMatrixView;
 
-use super::layers::{At, Own, Strip};
+use super::{
+    cache::SeriesCache,
+    layers::{At, Own, Strip},
+    params,
+};
 use crate::Net;
 
 /// Which limit of a wide network.
@@ -40,14 +45,21 @@ pub enum Limit {
 ///
 /// Reference: Jacot, Gabriel & Hongler, *Neural tangent kernel* (2018); Lee et al., *Deep neural networks as Gaussian processes*
 /// (2018); Novak et al., *Neural tangents* (2020).
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct NetworkKernel {
     net: Arc<Net>,
     limit: Limit,
+    cache: SeriesCache,
+}
+
+impl PartialEq for NetworkKernel {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.net, self.limit) == (&other.net, other.limit)
+    }
 }
 
 /// Pairs in a strip: its arrays stay in the second-level cache.
-const STRIP: usize = 4096;
+pub(super) const STRIP: usize = 4096;
 
 /// Below this share of √(q₁₁q₂₂) a gap is formed from coordinates.
 const NEAR: f64 = 1e-2;
@@ -55,7 +67,7 @@ const NEAR: f64 = 1e-2;
 impl NetworkKernel {
     /// The kernel of a network.
     pub fn new(net: Net, limit: Limit) -> Self {
-        Self { net: Arc::new(net), limit }
+        Self { net: Arc::new(net), limit, cache: SeriesCache::default() }
     }
 
     /// The NNGP kernel.
@@ -78,12 +90,14 @@ impl NetworkKernel {
         self.limit
     }
 
-    fn own<T: Real>(&self, points: &[&[T]]) -> (Own, Vec<super::layers::Record>) {
-        let dim = points.first().map_or(1, |x| x.len());
-        let q = points.iter().map(|x| input_variance(x)).collect();
+    pub(super) fn cache(&self) -> &SeriesCache {
+        &self.cache
+    }
+
+    fn own(&self, q: Vec<f64>, dim: usize) -> (Own, Vec<super::layers::Record>) {
         let mut own = Own::new(q, dim.max(1));
         let mut records = Vec::new();
-        own.chain(self.net.layers(), &mut records);
+        own.chain(self.net.layers(), &mut records, &self.cache);
         (own, records)
     }
 
@@ -95,8 +109,16 @@ impl NetworkKernel {
     }
 }
 
-fn input_variance<T: Real>(x: &[T]) -> f64 {
-    let norm = x.iter().fold(0.0_f64, |sum, v| sum + v.to_f64() * v.to_f64());
+pub(super) fn input_variance<T: Real>(x: &[T]) -> f64 {
+    // Sums side by side: one sum alone would wait for each addition.
+    let (groups, rest) = x.as_chunks::<8>();
+    let mut sums = [0.0_f64; 8];
+    for group in groups {
+        for (sum, v) in sums.iter_mut().zip(group) {
+            *sum += v.to_f64() * v.to_f64();
+        }
+    }
+    let norm = rest.iter().fold(sums.iter().sum::<f64>(), |sum, v| sum + v.to_f64() * v.to_f64());
     norm / x.len().max(1) as f64
 }
 
@@ -148,11 +170,13 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         if x.iter().chain(y).any(|v| !v.to_f64().is_finite()) {
             return T::of(f64::NAN);
         }
-        let (_, records) = self.own(&[x, y]);
+        let variances = [input_variance(x), input_variance(y)];
+        let (_, records) = self.own(variances.to_vec(), x.len());
         let mut strip = Strip::new(1, 1);
-        let (a, b) = (input_variance(x).sqrt(), input_variance(y).sqrt());
+        let (a, b) = (variances[0].sqrt(), variances[1].sqrt());
         let xy = x.iter().zip(y).fold(0.0_f64, |sum, (x, y)| sum + x.to_f64() * y.to_f64());
-        strip.start(0, xy / x.len().max(1) as f64, (a, b), || near(x, y, a, b));
+        strip.q[0] = xy / x.len().max(1) as f64;
+        strip.start(0..1, &[a], b, |_| near(x, y, a, b));
         strip.chain(self.net.layers(), &mut records.iter(), At { column: 1 });
         T::of(self.pick(strip.q[0], strip.tangent[0]))
     }
@@ -171,32 +195,41 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         let zeros = vec![T::default(); at.xs().dim()];
         let clean: Vec<&[T]> =
             points.iter().zip(&finite).map(|(x, ok)| if *ok { *x } else { zeros.as_slice() }).collect();
-        let roots: Vec<f64> = clean.iter().map(|x| input_variance(x).sqrt()).collect();
-        let (own, records) = self.own(&clean);
+        let variances: Vec<f64> = clean.iter().map(|x| input_variance(x)).collect();
+        let roots: Vec<f64> = variances.iter().map(|q| q.sqrt()).collect();
+        let (own, records) = self.own(variances, at.xs().dim());
         let width = (STRIP / rows).clamp(1, cols);
         let inverse = 1.0 / at.xs().dim().max(1) as f64;
+        let bad: Vec<usize> = (0..rows).filter(|&i| !finite[i]).collect();
         let mut start = 0;
         while start < cols {
             let count = width.min(cols - start);
             let mut strip = Strip::new(rows, count);
             for j in 0..count {
                 let k = rows + start + j;
-                for i in 0..rows {
-                    let q = if finite[i] && finite[k] { out[(i, start + j)].to_f64() * inverse } else { 0.0 };
-                    let pair = (roots[i], roots[k]);
-                    strip.start(j * rows + i, q, pair, || near(clean[i], clean[k], pair.0, pair.1));
+                let part = j * rows..(j + 1) * rows;
+                let q = &mut strip.q[part.clone()];
+                if finite[k] {
+                    let products = out.column(start + j);
+                    q.iter_mut().zip(products.iter()).for_each(|(q, v)| *q = v.to_f64() * inverse);
+                    bad.iter().for_each(|&i| q[i] = 0.0);
                 }
+                let near = |i: usize| near(clean[i], clean[k], roots[i], roots[k]);
+                strip.start(part, &roots[..rows], roots[k], near);
             }
             strip.chain(self.net.layers(), &mut records.iter(), At { column: rows + start });
+            let values = match self.limit {
+                Limit::Nngp => &strip.q,
+                Limit::Ntk => &strip.tangent,
+            };
             for j in 0..count {
-                for i in 0..rows {
-                    let e = j * rows + i;
-                    let value = if finite[i] && finite[rows + start + j] {
-                        self.pick(strip.q[e], strip.tangent[e])
-                    } else {
-                        f64::NAN
-                    };
-                    out[(i, start + j)] = T::of(value);
+                let mut column = out.column_mut(start + j);
+                if finite[rows + start + j] {
+                    let values = &values[j * rows..(j + 1) * rows];
+                    column.iter_mut().zip(values).for_each(|(to, v)| *to = T::of(*v));
+                    bad.iter().for_each(|&i| column[i] = T::of(f64::NAN));
+                } else {
+                    column.fill(T::of(f64::NAN));
                 }
             }
             start += count;
@@ -210,11 +243,22 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
 
     fn diagonal(&self, xs: &Rows<T>, rows: Range<usize>, out: &mut [T]) {
         let points: Vec<&[T]> = rows.map(|i| xs.point(i)).collect();
-        let (own, _) = self.own(&points);
+        let variances = points.iter().map(|x| input_variance(x)).collect();
+        let (own, _) = self.own(variances, xs.dim());
         for ((out, x), (q, t)) in out.iter_mut().zip(&points).zip(own.q.iter().zip(&own.tangent)) {
             let finite = x.iter().all(|v| v.to_f64().is_finite());
             *out = T::of(if finite { self.pick(*q, *t) } else { f64::NAN });
         }
+    }
+
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Rows<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        ws: &mut Workspace<T>,
+    ) {
+        self.rows_gradient(at, weights, gradient, ws);
     }
 
     fn check(&self, xs: &Rows<T>) -> Result<(), kernels_core::Error> {
@@ -231,21 +275,42 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
 }
 
 impl Strip {
-    /// The input covariance of a pair: from the product of matrices, or from coordinates when a gap is small.
-    fn start(&mut self, e: usize, q: f64, (a, b): (f64, f64), near: impl FnOnce() -> Near) {
-        let product = a * b;
-        let (gap, cogap) = (product - q, product + q);
-        let pair = if gap.min(cogap) < NEAR * product {
-            near()
-        } else {
-            Near { q, gap, cogap, difference: (a - b) * (a + b) }
-        };
-        (self.q[e], self.gap[e], self.cogap[e]) = (pair.q, pair.gap, pair.cogap);
-        self.difference[e] = pair.difference;
+    /// The input covariances of a column: from the product of matrices, or from coordinates when a gap is small.
+    fn start(&mut self, part: Range<usize>, roots: &[f64], root: f64, near: impl Fn(usize) -> Near) {
+        let n = part.len();
+        let (q, gap) = (&mut self.q[part.clone()], &mut self.gap[part.clone()]);
+        let (cogap, difference) = (&mut self.cogap[part.clone()], &mut self.difference[part]);
+        let mut any = false;
+        for i in 0..n {
+            let product = roots[i] * root;
+            (gap[i], cogap[i]) = (product - q[i], product + q[i]);
+            difference[i] = (roots[i] - root) * (roots[i] + root);
+            any |= gap[i].min(cogap[i]) < NEAR * product;
+        }
+        if !any {
+            return;
+        }
+        for i in 0..n {
+            if gap[i].min(cogap[i]) < NEAR * (roots[i] * root) {
+                let pair = near(i);
+                (q[i], gap[i], cogap[i]) = (pair.q, pair.gap, pair.cogap);
+                difference[i] = pair.difference;
+            }
+        }
     }
 }
 
+/// Parameters are `w_std` and, where a layer has biases, `b_std`, by the layer's place: `net[0].w_std`, and in branches
+/// `net[2][0][1].w_std`. What is 0 is fixed.
 impl Describe for NetworkKernel {
+    fn params(&self) -> Vec<Param> {
+        params::params(self.net.layers())
+    }
+
+    fn set_params(&mut self, values: &[f64]) -> Result<(), kernels_core::Error> {
+        params::set_params(Arc::make_mut(&mut self.net).layers_mut(), values)
+    }
+
     fn definiteness(&self) -> Definiteness {
         Definiteness::Positive
     }

@@ -1,6 +1,11 @@
 //! Layers of a network on vectors, applied to the variances of points and to the covariances of pairs.
 
-use super::angles::{self, Mehler, Pairs, Step, Tangent};
+use std::sync::Arc;
+
+use super::{
+    angles::{self, Deviations, ErfRows, Mehler, Pairs, Step, Tangent},
+    cache::SeriesCache,
+};
 use crate::{
     Activation, HermiteSeries, Layer,
     dual::{Covariance, Dual},
@@ -20,8 +25,82 @@ pub(super) struct Own {
 pub(super) struct Record {
     before: Vec<f64>,
     after: Vec<f64>,
-    series: Vec<HermiteSeries>,
+    /// Deviations before and after.
+    roots: (Vec<f64>, Vec<f64>),
+    /// Of the deviations before, for rectified layers; 0 for 0.
+    inverses: Vec<f64>,
+    erf: ErfRows,
+    series: Vec<Arc<HermiteSeries>>,
     width: usize,
+}
+
+impl Record {
+    fn before(q: &[f64], width: usize) -> Self {
+        Self {
+            before: q.to_vec(),
+            after: Vec::new(),
+            roots: (roots(q), Vec::new()),
+            inverses: Vec::new(),
+            erf: ErfRows::default(),
+            series: Vec::new(),
+            width,
+        }
+    }
+
+    fn end(mut self, q: &[f64]) -> Self {
+        self.after = q.to_vec();
+        self.roots.1 = roots(q);
+        self
+    }
+
+    /// What an activation does to variances, and their derivatives E φ′².
+    pub(super) fn of_activation(
+        phi: &Activation,
+        q: &[f64],
+        width: usize,
+        cache: &SeriesCache,
+    ) -> (Self, Vec<f64>) {
+        let mut record = Self::before(q, width);
+        let series = needs_series(phi);
+        match phi {
+            Activation::AbRelu { .. } => {
+                let inverse = |r: &f64| if *r > 0.0 { 1.0 / r } else { 0.0 };
+                record.inverses = record.roots.0.iter().map(inverse).collect();
+            }
+            Activation::Erf { b, .. } => record.erf = ErfRows::new(*b, q),
+            _ if series => record.series = cache.series(phi, q),
+            _ => {}
+        }
+        let (mut after, mut slopes) = (Vec::with_capacity(q.len()), Vec::with_capacity(q.len()));
+        for (i, q) in q.iter().enumerate() {
+            let dual = match record.series.get(i) {
+                Some(s) => Dual { value: s.second, derivative: s.second_slope },
+                None => own(phi, *q),
+            };
+            after.push(dual.value);
+            slopes.push(dual.derivative);
+        }
+        (record.end(&after), slopes)
+    }
+
+    /// Variances that some layer found, without more.
+    pub(super) fn of_variances(q: &[f64]) -> Self {
+        Self::before(q, 1)
+    }
+
+    /// Variances before and after the layer, and the series before.
+    pub(super) fn variances(&self) -> (&[f64], &[f64], &[Arc<HermiteSeries>]) {
+        (&self.before, &self.after, &self.series)
+    }
+
+    /// For rectified layers.
+    pub(super) fn deviations(&self) -> Deviations<'_> {
+        Deviations { variance: &self.before, root: &self.roots.0, inverse: &self.inverses }
+    }
+}
+
+fn roots(variances: &[f64]) -> Vec<f64> {
+    variances.iter().map(|q| q.sqrt()).collect()
 }
 
 /// Largest rest, relative to E φ², that a Hermite series may leave at correlation 1 before pairs go to the exact rule.
@@ -30,57 +109,34 @@ pub(super) const SERIES_TOLERANCE: f64 = 1e-15;
 /// The largest error of a pair, relative to √(k₁₁k₂₂), that a series may have.
 pub(super) const PAIR_TOLERANCE: f64 = 1e-13;
 
-impl Record {
-    /// What an activation did to two sets of variances.
-    pub(super) fn of_pair(
-        before: (&[f64], &[f64]),
-        after: (&[f64], &[f64]),
-        series: (&[HermiteSeries], &[HermiteSeries]),
-    ) -> Self {
-        let both = |(a, b): (&[f64], &[f64])| [a, b].concat();
-        Self { before: both(before), after: both(after), series: [series.0, series.1].concat(), width: 1 }
-    }
-}
-
 impl Own {
     pub(super) fn new(q: Vec<f64>, width: usize) -> Self {
         Self { tangent: vec![0.0; q.len()], q, width }
     }
 
     /// Takes the points through the layers; one record a layer, in the order in which pairs will meet them.
-    pub(super) fn chain(&mut self, layers: &[Layer], records: &mut Vec<Record>) {
+    pub(super) fn chain(&mut self, layers: &[Layer], records: &mut Vec<Record>, cache: &SeriesCache) {
         for layer in layers {
-            self.layer(layer, records);
+            self.layer(layer, records, cache);
         }
     }
 
-    fn layer(&mut self, layer: &Layer, records: &mut Vec<Record>) {
+    fn layer(&mut self, layer: &Layer, records: &mut Vec<Record>, cache: &SeriesCache) {
         let slot = records.len();
-        records.push(Record {
-            before: self.q.clone(),
-            after: Vec::new(),
-            series: Vec::new(),
-            width: self.width,
-        });
+        if let Layer::Activation(phi) = layer
+            && !matches!(phi, Activation::Identity)
+        {
+            let (record, slopes) = Record::of_activation(phi, &self.q, self.width, cache);
+            self.q.clone_from(&record.after);
+            self.tangent.iter_mut().zip(slopes).for_each(|(t, s)| *t *= s);
+            records.push(record);
+            return;
+        }
+        records.push(Record::before(&self.q, self.width));
         match layer {
             Layer::Dense(w) => {
                 self.affine(w.w2(), w.b2(), tangent(w, self.width));
                 self.width = w.width;
-            }
-            Layer::Activation(phi) => {
-                let series = needs_series(phi);
-                for (q, tangent) in self.q.iter_mut().zip(&mut self.tangent) {
-                    let dual = if series {
-                        let series = HermiteSeries::of(phi, *q, SERIES_TOLERANCE);
-                        let dual = Dual { value: series.second, derivative: series.second_slope };
-                        records[slot].series.push(series);
-                        dual
-                    } else {
-                        own(phi, *q)
-                    };
-                    *q = dual.value;
-                    *tangent *= dual.derivative;
-                }
             }
             Layer::LayerNorm { eps, .. } => {
                 for (q, tangent) in self.q.iter_mut().zip(&mut self.tangent) {
@@ -98,13 +154,8 @@ impl Own {
                     .iter()
                     .map(|branch| {
                         let mut own = self.clone();
-                        own.chain(branch, records);
-                        records.push(Record {
-                            before: Vec::new(),
-                            after: own.q.clone(),
-                            series: Vec::new(),
-                            width: own.width,
-                        });
+                        own.chain(branch, records, cache);
+                        records.push(Record::before(&[], own.width).end(&own.q));
                         own
                     })
                     .collect();
@@ -121,6 +172,7 @@ impl Own {
             _ => {}
         }
         records[slot].after.clone_from(&self.q);
+        records[slot].roots.1 = roots(&self.q);
     }
 
     fn affine(&mut self, scale: f64, bias: f64, kind: Tangent) {
@@ -220,10 +272,18 @@ pub(super) struct At {
     pub(super) column: usize,
 }
 
+/// The records of one layer for rows and for columns.
+#[derive(Clone, Copy)]
+pub(super) struct Between<'r> {
+    pub(super) rows: &'r Record,
+    pub(super) columns: &'r Record,
+    /// First column's place in its record; rows begin at 0.
+    pub(super) from: usize,
+}
+
 /// Room for steps that work on one column at a time.
 #[derive(Debug, Default)]
 struct Scratch {
-    roots: Vec<f64>,
     values: Vec<f64>,
     slopes: Vec<f64>,
     rho: Vec<f64>,
@@ -235,6 +295,12 @@ impl Strip {
     pub(super) fn new(rows: usize, columns: usize) -> Self {
         let zeros = || vec![0.0; rows * columns];
         Self { rows, q: zeros(), gap: zeros(), cogap: zeros(), difference: zeros(), tangent: zeros() }
+    }
+
+    /// Covariances and tangent kernels of all rows with all columns, as yet without gaps.
+    pub(super) fn of(rows: usize, q: Vec<f64>, tangent: Vec<f64>) -> Self {
+        let zeros = || vec![0.0; q.len()];
+        Self { rows, gap: zeros(), cogap: zeros(), difference: zeros(), q, tangent }
     }
 
     fn columns(&self) -> usize {
@@ -270,11 +336,17 @@ impl Strip {
         match layer {
             Layer::Dense(w) => self.affine(w.w2(), w.b2(), tangent(w, record.width), record, at),
             Layer::Scale(c) => self.affine(c * c, 0.0, Tangent::None, record, at),
-            Layer::Activation(phi) => self.activation(phi, record, at),
+            Layer::Activation(phi) => {
+                self.activation(phi, Between { rows: record, columns: record, from: at.column })
+            }
             Layer::LayerNorm { eps, .. } => self.layer_norm(*eps, record, at),
             // Different occurrences are dropped independently: only variances change, also beside an equal point.
             Layer::Dropout { .. } => {
-                self.gaps_of_variances(&record.after[..self.rows], &record.after[at.column..])
+                let (variances, roots) = (&record.after, &record.roots.1);
+                for j in 0..self.columns() {
+                    let k = at.column + j;
+                    angles::gaps((variances, roots), (variances[k], roots[k]), &mut self.column(j));
+                }
             }
             Layer::Sum(branches) | Layer::Concat(branches) | Layer::Product(branches) => {
                 let mut ends = Vec::with_capacity(branches.len());
@@ -291,65 +363,73 @@ impl Strip {
     }
 
     fn affine(&mut self, scale: f64, bias: f64, tangent: Tangent, record: &Record, at: At) {
+        let roots = (record.roots.0.as_slice(), record.roots.1.as_slice());
         for j in 0..self.columns() {
             let k = at.column + j;
-            let column = (record.before[k], record.after[k]);
-            let step =
-                Step::Affine { scale, bias, tangent, before: &record.before, after: &record.after, column };
+            let column = (roots.0[k], roots.1[k]);
+            let step = Step::Affine { scale, bias, tangent, roots, column };
             angles::run(step, &mut self.column(j));
         }
     }
 
     /// Gaps of covariances that are all there is.
-    pub(super) fn gaps_of_variances(&mut self, left: &[f64], right: &[f64]) {
-        for (j, &q22) in right.iter().enumerate().take(self.columns()) {
-            angles::gaps(left, q22, &mut self.column(j));
+    pub(super) fn gaps_of_variances(&mut self, at: Between<'_>) {
+        let (rows, columns) = (at.rows, at.columns);
+        for j in 0..self.columns() {
+            let k = at.from + j;
+            let column = (columns.before[k], columns.roots.0[k]);
+            angles::gaps((&rows.before, &rows.roots.0), column, &mut self.column(j));
         }
     }
 
-    pub(super) fn activation(&mut self, phi: &Activation, record: &Record, at: At) {
+    pub(super) fn activation(&mut self, phi: &Activation, at: Between<'_>) {
         match phi {
             Activation::Identity => {}
             Activation::AbRelu { a, b } => {
-                let roots: Vec<f64> = record.before[..self.rows].iter().map(|q| q.sqrt()).collect();
                 for j in 0..self.columns() {
-                    let column = record.before[at.column + j].sqrt();
-                    let step = Step::Rectified { a: *a, b: *b, roots: &roots, column };
+                    let column = at.columns.roots.0[at.from + j];
+                    let (roots, inverses) = (&at.rows.roots.0, &at.rows.inverses);
+                    let step = Step::Rectified { a: *a, b: *b, roots, inverses, column };
                     angles::run(step, &mut self.column(j));
                 }
             }
             Activation::Erf { a, b, c } => {
                 let offset = c * c;
-                let bare: Vec<f64> = record.after.iter().map(|q| (q - offset).max(0.0)).collect();
+                // Deviations without the offset, and with it.
+                let bare = |q: f64| (q - offset).max(0.0).sqrt();
+                let before: Vec<f64> = if offset > 0.0 {
+                    at.rows.after[..self.rows].iter().map(|&q| bare(q)).collect()
+                } else {
+                    Vec::new()
+                };
                 for j in 0..self.columns() {
-                    let k = at.column + j;
+                    let column = at.from + j;
                     let step =
-                        Step::Erf { a: *a, b: *b, variances: &record.before, column: record.before[k] };
+                        Step::Erf { a: *a, b: *b, rows: &at.rows.erf, columns: &at.columns.erf, column };
                     angles::run(step, &mut self.column(j));
                     if offset > 0.0 {
                         let step = Step::Affine {
                             scale: 1.0,
                             bias: offset,
                             tangent: Tangent::None,
-                            before: &bare,
-                            after: &record.after,
-                            column: (bare[k], record.after[k]),
+                            roots: (&before, &at.rows.roots.1),
+                            column: (bare(at.columns.after[column]), at.columns.roots.1[column]),
                         };
                         angles::run(step, &mut self.column(j));
                     }
                 }
             }
-            _ if needs_series(phi) => self.series(phi, record, at),
+            _ if needs_series(phi) => self.series(phi, at),
             _ => {
                 for j in 0..self.columns() {
                     for i in 0..self.rows {
-                        let dual = phi.dual_at(&self.covariance(i, j, record, at));
+                        let dual = phi.dual_at(&self.covariance(i, j, at));
                         let e = j * self.rows + i;
                         self.q[e] = dual.value;
                         self.tangent[e] *= dual.derivative;
                         if let Activation::Rbf { gamma } = phi {
                             // 1 − k without cancellation.
-                            let c = self.covariance(i, j, record, at);
+                            let c = self.covariance(i, j, at);
                             let s = Covariance { q12: 0.0, ..c }.squared_distance();
                             self.gap[e] = -(-gamma * s).exp_m1();
                         }
@@ -361,17 +441,17 @@ impl Strip {
                         self.difference[e] = 0.0;
                     }
                 } else {
-                    self.gaps(record, at);
+                    self.gaps(at);
                 }
             }
         }
     }
 
-    fn covariance(&self, i: usize, j: usize, record: &Record, at: At) -> Covariance {
+    fn covariance(&self, i: usize, j: usize, at: Between<'_>) -> Covariance {
         let e = j * self.rows + i;
         Covariance {
-            q11: record.before[i],
-            q22: record.before[at.column + j],
+            q11: at.rows.before[i],
+            q22: at.columns.before[at.from + j],
             q12: self.q[e],
             gap: self.gap[e],
             cogap: self.cogap[e],
@@ -380,14 +460,14 @@ impl Strip {
     }
 
     /// Hermite series where they are accurate, the exact rule where they are not.
-    fn series(&mut self, phi: &Activation, record: &Record, at: At) {
+    fn series(&mut self, phi: &Activation, at: Between<'_>) {
         let rows = self.rows;
         let mut scratch = Scratch::default();
-        scratch.roots.extend(record.before[..rows].iter().map(|q| q.sqrt()));
-        let terms = record.series[..rows].iter().map(HermiteSeries::terms).max().unwrap_or(0);
+        let (own, roots) = (&at.rows.series[..rows], &at.rows.roots.0[..rows]);
+        let terms = own.iter().map(|s| s.terms()).max().unwrap_or(0);
         scratch.values.resize(terms * rows, 0.0);
         scratch.slopes.resize(terms * rows, 0.0);
-        for (i, series) in record.series[..rows].iter().enumerate() {
+        for (i, series) in own.iter().enumerate() {
             for (j, (v, s)) in series.values.iter().zip(&series.slopes).enumerate() {
                 scratch.values[j * rows + i] = *v;
                 scratch.slopes[j * rows + i] = *s;
@@ -397,11 +477,11 @@ impl Strip {
         scratch.value.resize(rows, 0.0);
         scratch.slope.resize(rows, 0.0);
         for j in 0..self.columns() {
-            let k = at.column + j;
-            let other = &record.series[k];
-            let root = record.before[k].sqrt();
+            let k = at.from + j;
+            let other = &at.columns.series[k];
+            let root = at.columns.roots.0[k];
             for i in 0..rows {
-                let product = scratch.roots[i] * root;
+                let product = roots[i] * root;
                 let q = self.q[j * rows + i];
                 scratch.rho[i] = if product > 0.0 { (q / product).clamp(-1.0, 1.0) } else { 0.0 };
             }
@@ -415,20 +495,20 @@ impl Strip {
             angles::mehler(series, &scratch.rho, &mut scratch.value, &mut scratch.slope);
             for i in 0..rows {
                 let e = j * rows + i;
-                let mine = &record.series[i];
+                let mine = &own[i];
                 let same = self.gap[e] <= 0.0 && self.difference[e].abs() <= 0.0;
                 let dual = if same {
                     Dual { value: mine.second, derivative: mine.second_slope }
                 } else if mine.error(other, scratch.rho[i]) <= PAIR_TOLERANCE {
                     Dual { value: scratch.value[i], derivative: scratch.slope[i] }
                 } else {
-                    phi.dual_at(&self.covariance(i, j, record, at))
+                    phi.dual_at(&self.covariance(i, j, at))
                 };
                 self.q[e] = dual.value;
                 self.tangent[e] *= dual.derivative;
             }
         }
-        self.gaps(record, at);
+        self.gaps(at);
     }
 
     fn layer_norm(&mut self, eps: f64, record: &Record, at: At) {
@@ -452,18 +532,18 @@ impl Strip {
     }
 
     /// Gaps from the covariances, where there is nothing better. Pairs of equal points stay equal.
-    fn gaps(&mut self, record: &Record, at: At) {
-        let roots: Vec<f64> = record.after[..self.rows].iter().map(|q| q.sqrt()).collect();
+    fn gaps(&mut self, at: Between<'_>) {
+        let (variances, roots) = (&at.rows.after, &at.rows.roots.1[..self.rows]);
         for j in 0..self.columns() {
-            let k = at.column + j;
-            let root = record.after[k].sqrt();
+            let k = at.from + j;
+            let (variance, root) = (at.columns.after[k], at.columns.roots.1[k]);
             for (i, r) in roots.iter().enumerate() {
                 let e = j * self.rows + i;
                 let product = r * root;
                 let same = self.gap[e] <= 0.0 && self.difference[e].abs() <= 0.0;
                 self.gap[e] = if same { 0.0 } else { (product - self.q[e]).max(0.0) };
                 self.cogap[e] = (product + self.q[e]).max(0.0);
-                self.difference[e] = if same { 0.0 } else { record.after[i] - record.after[k] };
+                self.difference[e] = if same { 0.0 } else { variances[i] - variance };
             }
         }
     }
@@ -494,7 +574,7 @@ impl Strip {
             }
         }
         if !matches!(layer, Layer::Sum(_)) {
-            self.gaps(record, at);
+            self.gaps(Between { rows: record, columns: record, from: at.column });
         }
     }
 }

@@ -5,18 +5,20 @@
 use std::ops::Range;
 
 use kernels_core::{Block, Kernel, Points, Real, Tile, Workspace};
+use nalgebra::DMatrixView;
 
-use super::windows::{Taps, axes};
 use super::{
+    angles::{self, Tangent},
+    cache::SeriesCache,
     images::{Image, Images},
     kernel::NetworkKernel,
-    layers::{At, PAIR_TOLERANCE, Record, SERIES_TOLERANCE, Strip, join, needs_series, own, tangent},
+    layers::{Between, PAIR_TOLERANCE, Record, Strip, join, needs_series, tangent},
+    windows::{Pooling, Taps},
 };
 use crate::{
-    Activation, HermiteSeries, Layer,
+    Activation, Layer,
     dual::{Covariance, Dual},
-    infinite::angles::Tangent,
-    net::{Mechanism, Padding, Weights, Window},
+    net::{Mechanism, Weights, Window},
 };
 
 /// Covariances of positions of one image with positions of another: entry (p, p′) at `p′ * P + p`, or of equal positions only.
@@ -25,42 +27,65 @@ pub(super) struct Field {
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) full: bool,
-    channels: usize,
-    q: Vec<f64>,
-    tangent: Vec<f64>,
+    pub(super) channels: usize,
+    pub(super) q: Vec<f64>,
+    pub(super) tangent: Vec<f64>,
 }
 
 /// What a layer found of one image alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Single {
-    before: Vec<f64>,
-    after: Vec<f64>,
-    series: Vec<HermiteSeries>,
+    record: Record,
+    /// Attention's weights.
     full: Vec<f64>,
+}
+
+impl Single {
+    fn of_variances(q: &[f64]) -> Self {
+        Self { record: Record::of_variances(q), full: Vec::new() }
+    }
+
+    fn before(&self) -> &[f64] {
+        self.record.variances().0
+    }
 }
 
 /// Whether an image meets itself, which leaves records, or another, which reads them.
 enum Sides<'a> {
-    Own(&'a mut Vec<Single>),
+    Own(&'a mut Vec<Single>, &'a SeriesCache),
     Pair(std::slice::Iter<'a, Single>, std::slice::Iter<'a, Single>),
 }
 
+impl Sides<'_> {
+    /// What this layer found of both images: just now, or before.
+    fn singles(&mut self) -> Option<(&Single, &Single)> {
+        match self {
+            Sides::Own(records, _) => records.last().map(|own| (own, own)),
+            Sides::Pair(left, right) => left.next().zip(right.next()),
+        }
+    }
+}
+
 impl Field {
-    fn new<T: Real>(x: Image<'_, T>, y: Image<'_, T>, full: bool) -> Self {
+    pub(super) fn new<T: Real>(x: Image<'_, T>, y: Image<'_, T>, full: bool) -> Self {
         let places = x.height * x.width;
         let c = x.channels.max(1);
         let inverse = 1.0 / c as f64;
-        let dot = |p: usize, r: usize| {
-            let (x, y) = (&x.values[p * c..(p + 1) * c], &y.values[r * c..(r + 1) * c]);
-            x.iter().zip(y).fold(0.0_f64, |s, (a, b)| s + a.to_f64() * b.to_f64()) * inverse
+        let mut q = vec![0.0; if full { places * places } else { places }];
+        // Values of a channel side by side.
+        let of = |values: &[T], k: usize| -> Vec<f64> {
+            values.iter().skip(k).step_by(c).map(|v| v.to_f64() * inverse).collect()
         };
-        let q: Vec<f64> = if x.channels == 0 {
-            vec![0.0; if full { places * places } else { places }]
-        } else if full {
-            (0..places * places).map(|e| dot(e % places, e / places)).collect()
-        } else {
-            (0..places).map(|p| dot(p, p)).collect()
-        };
+        for k in 0..x.channels {
+            let (left, right) = (of(x.values, k), y.values.iter().skip(k).step_by(c).map(|v| v.to_f64()));
+            if full {
+                for (column, b) in q.chunks_exact_mut(places.max(1)).zip(right) {
+                    column.iter_mut().zip(&left).for_each(|(q, a)| *q += a * b);
+                }
+            } else {
+                q.iter_mut().zip(left.iter().zip(right)).for_each(|(q, (a, b))| *q += a * b);
+            }
+        }
         Self { height: x.height, width: x.width, full, channels: c, tangent: vec![0.0; q.len()], q }
     }
 
@@ -113,7 +138,7 @@ impl Field {
                 self.q.iter_mut().chain(&mut self.tangent).for_each(|v| *v *= square);
             }
             Layer::Dropout { keep } => {
-                if let Sides::Own(_) = sides {
+                if let Sides::Own(..) = sides {
                     let p = self.places();
                     let step = if self.full { p + 1 } else { 1 };
                     for e in (0..self.q.len()).step_by(step) {
@@ -194,109 +219,86 @@ impl Field {
 
     /// Mean over taps that shift both positions alike, one axis after the other.
     fn shifted(&mut self, taps: &Taps) {
-        let (q, tangent) = (taps.apply(self, &self.q), taps.apply(self, &self.tangent));
-        (self.q, self.tangent) = (q, tangent);
+        let q = taps.apply(self, &self.q);
+        // Before the first weights there is no tangent kernel.
+        let empty = self.tangent.iter().all(|t| t.abs() <= 0.0);
+        self.tangent = if empty { vec![0.0; q.len()] } else { taps.apply(self, &self.tangent) };
+        self.q = q;
         (self.height, self.width) = (taps.rows.output, taps.columns.output);
     }
 
     fn activation(&mut self, phi: &Activation, sides: &mut Sides<'_>) {
         let places = self.places();
-        let series = needs_series(phi);
-        let own_record;
-        let (left, right) = match sides {
-            Sides::Own(records) => {
-                let before = self.variances();
-                let mut single = Single {
-                    after: Vec::new(),
-                    series: Vec::new(),
-                    full: Vec::new(),
-                    before: before.clone(),
-                };
-                for q in &before {
-                    let dual = if series {
-                        let s = HermiteSeries::of(phi, *q, SERIES_TOLERANCE);
-                        let dual = Dual { value: s.second, derivative: s.second_slope };
-                        single.series.push(s);
-                        dual
-                    } else {
-                        own(phi, *q)
-                    };
-                    single.after.push(dual.value);
-                }
-                records.push(single.clone());
-                own_record = single;
-                (&own_record, &own_record)
-            }
-            Sides::Pair(left, right) => match (left.next(), right.next()) {
-                (Some(left), Some(right)) => (left, right),
+        let own = match sides {
+            Sides::Own(_, cache) => Some(Record::of_activation(phi, &self.variances(), 1, cache).0),
+            Sides::Pair(..) => None,
+        };
+        let (left, right) = match (&own, &mut *sides) {
+            (Some(own), _) => (own, own),
+            (None, Sides::Pair(left, right)) => match (left.next(), right.next()) {
+                (Some(left), Some(right)) => (&left.record, &right.record),
                 _ => return,
             },
+            (None, Sides::Own(..)) => return,
         };
         if !self.full {
-            for p in 0..places {
-                let c = Covariance::new(left.before[p], self.q[p], right.before[p]);
-                let dual = if series {
-                    let (a, b) = (&left.series[p], &right.series[p]);
-                    if a == b && c.gap <= 0.0 {
-                        Dual { value: a.second, derivative: a.second_slope }
-                    } else if a.error(b, c.correlation()) <= PAIR_TOLERANCE {
-                        a.dual(b, c.correlation()).0
-                    } else {
-                        phi.dual_at(&c)
-                    }
-                } else {
-                    phi.dual_at(&c)
-                };
-                self.q[p] = dual.value;
-                self.tangent[p] *= dual.derivative;
-            }
+            self.equal_places(phi, left, right);
+        } else if let Activation::AbRelu { a, b } = phi {
+            let (rows, columns) = (left.deviations(), right.deviations());
+            angles::rectify((*a, *b), rows, columns, &mut self.q, &mut self.tangent);
         } else {
-            let mut strip = Strip::new(places, places);
-            std::mem::swap(&mut strip.q, &mut self.q);
-            std::mem::swap(&mut strip.tangent, &mut self.tangent);
-            strip.gaps_of_variances(&left.before, &right.before);
-            let record = Record::of_pair(
-                (&left.before, &right.before),
-                (&left.after, &right.after),
-                (&left.series, &right.series),
-            );
-            strip.activation(phi, &record, At { column: places });
-            std::mem::swap(&mut strip.q, &mut self.q);
-            std::mem::swap(&mut strip.tangent, &mut self.tangent);
+            let (q, tangent) = (std::mem::take(&mut self.q), std::mem::take(&mut self.tangent));
+            let mut strip = Strip::of(places, q, tangent);
+            let at = Between { rows: left, columns: right, from: 0 };
+            strip.gaps_of_variances(at);
+            strip.activation(phi, at);
+            (self.q, self.tangent) = (strip.q, strip.tangent);
         }
-        if let Sides::Own(_) = sides {
+        if let (Some(record), Sides::Own(records, _)) = (own, sides) {
             let step = if self.full { places + 1 } else { 1 };
             for (p, e) in (0..self.q.len()).step_by(step).enumerate() {
-                self.q[e] = left.after[p];
+                self.q[e] = record.variances().1[p];
             }
+            records.push(Single { record, full: Vec::new() });
+        }
+    }
+
+    fn equal_places(&mut self, phi: &Activation, left: &Record, right: &Record) {
+        let (before, _, own) = left.variances();
+        let (others, _, series) = right.variances();
+        for p in 0..self.q.len() {
+            let c = Covariance::new(before[p], self.q[p], others[p]);
+            let dual = if needs_series(phi) {
+                let (a, b) = (&own[p], &series[p]);
+                if a == b && c.gap <= 0.0 {
+                    Dual { value: a.second, derivative: a.second_slope }
+                } else if a.error(b, c.correlation()) <= PAIR_TOLERANCE {
+                    a.dual(b, c.correlation()).0
+                } else {
+                    phi.dual_at(&c)
+                }
+            } else {
+                phi.dual_at(&c)
+            };
+            self.q[p] = dual.value;
+            self.tangent[p] *= dual.derivative;
         }
     }
 
     fn layer_norm(&mut self, eps: f64, all: bool, sides: &mut Sides<'_>) {
         let places = self.places();
-        let own = if let Sides::Own(records) = sides {
+        if let Sides::Own(records, _) = sides {
             let mut before = self.variances();
             if all {
                 let mean = before.iter().sum::<f64>() / places.max(1) as f64;
                 before.fill(mean);
             }
-            let single = Single { before, after: Vec::new(), series: Vec::new(), full: Vec::new() };
-            records.push(single.clone());
-            Some(single)
-        } else {
-            None
-        };
-        let (left, right) = match (&own, sides) {
-            (Some(own), _) => (own, own),
-            (None, Sides::Pair(left, right)) => match (left.next(), right.next()) {
-                (Some(left), Some(right)) => (left, right),
-                _ => return,
-            },
-            (None, Sides::Own(_)) => return,
-        };
+            records.push(Single::of_variances(&before));
+        }
+        let Some((left, right)) = sides.singles() else { return };
         let factor = |q: f64| if q + eps > 0.0 { 1.0 / (q + eps).sqrt() } else { 0.0 };
-        let l: Vec<f64> = left.before.iter().map(|&q| factor(q)).collect();
-        let r: Vec<f64> = right.before.iter().map(|&q| factor(q)).collect();
+        let l: Vec<f64> = left.before().iter().map(|&q| factor(q)).collect();
+        let r: Vec<f64> = right.before().iter().map(|&q| factor(q)).collect();
         for e in 0..self.q.len() {
             let f = if self.full { l[e % places] * r[e / places] } else { l[e] * r[e] };
             self.q[e] *= f;
@@ -313,43 +315,12 @@ impl Field {
         sides: &mut Sides<'_>,
     ) {
         let places = self.places();
-        let own = if let Sides::Own(records) = sides {
+        if let Sides::Own(records, _) = sides {
             let full = attention_weights(&self.q, places, query_key, mechanism);
-            let single = Single { before: Vec::new(), after: Vec::new(), series: Vec::new(), full };
-            records.push(single.clone());
-            Some(single)
-        } else {
-            None
-        };
-        let (left, right) = match (&own, sides) {
-            (Some(own), _) => (own, own),
-            (None, Sides::Pair(left, right)) => match (left.next(), right.next()) {
-                (Some(left), Some(right)) => (left, right),
-                _ => return,
-            },
-            (None, Sides::Own(_)) => return,
-        };
-        let sandwich = |m: &[f64]| {
-            // G₁ M G₂ᵀ, with G stored by rows and M by columns.
-            let mut half = vec![0.0; places * places];
-            for c in 0..places {
-                for r in 0..places {
-                    let g = &left.full[r * places..(r + 1) * places];
-                    let m = &m[c * places..(c + 1) * places];
-                    half[c * places + r] = g.iter().zip(m).map(|(g, m)| g * m).sum();
-                }
-            }
-            let mut out = vec![0.0; places * places];
-            for c in 0..places {
-                let g = &right.full[c * places..(c + 1) * places];
-                for (k, g) in g.iter().enumerate() {
-                    for r in 0..places {
-                        out[c * places + r] += g * half[k * places + r];
-                    }
-                }
-            }
-            out
-        };
+            records.push(Single { full, ..Single::of_variances(&[]) });
+        }
+        let Some((left, right)) = sides.singles() else { return };
+        let sandwich = |m: &[f64]| sandwich(&left.full, m, &right.full, places);
         let (q, t) = (sandwich(&self.q), sandwich(&self.tangent));
         for (e, (q, t)) in q.into_iter().zip(t).enumerate() {
             let value = square * q;
@@ -360,55 +331,48 @@ impl Field {
 
     /// A linear map of positions on both sides.
     fn pool(&mut self, window: &Window, mean: bool, normalize_edges: bool) {
-        let [rows, columns] = axes(self, window);
-        let all = window.size.iter().product::<usize>() as f64;
-        let outputs = rows.output * columns.output;
-        let places = self.places();
-        // For each output its inputs, and the common weight.
-        let mut map: Vec<(Vec<usize>, f64)> = Vec::with_capacity(outputs);
-        for r in 0..rows.output {
-            for c in 0..columns.output {
-                let mut inputs = Vec::new();
-                for i in rows.inputs(r).iter().flatten() {
-                    inputs.extend(columns.inputs(c).iter().flatten().map(|j| i * self.width + j));
-                }
-                let weight = match (mean, normalize_edges && window.padding == Padding::Same) {
-                    (false, _) => 1.0,
-                    (true, true) => 1.0 / inputs.len().max(1) as f64,
-                    (true, false) => 1.0 / all,
-                };
-                map.push((inputs, weight));
-            }
-        }
-        let apply = |m: &[f64]| {
-            let mut half = vec![0.0; places * outputs];
-            for c in 0..places {
-                for (o, (inputs, weight)) in map.iter().enumerate() {
-                    half[c * outputs + o] = weight * inputs.iter().map(|i| m[c * places + i]).sum::<f64>();
-                }
-            }
-            let mut out = vec![0.0; outputs * outputs];
-            for (c, (inputs, weight)) in map.iter().enumerate() {
-                for i in inputs {
-                    for o in 0..outputs {
-                        out[c * outputs + o] += weight * half[i * outputs + o];
-                    }
-                }
-            }
-            out
-        };
-        (self.q, self.tangent) = (apply(&self.q), apply(&self.tangent));
-        (self.height, self.width) = (rows.output, columns.output);
+        let pooling = Pooling::new(self, window, mean, normalize_edges);
+        (self.q, self.tangent) = (pooling.apply(&self.q), pooling.apply(&self.tangent));
+        (self.height, self.width) = pooling.shape;
     }
 
     fn global(&mut self, scale: f64) {
-        let sum = |v: &[f64]| v.iter().sum::<f64>() * scale;
+        let sum = |v: &[f64]| {
+            let (groups, rest) = v.as_chunks::<8>();
+            let mut parts = [0.0; 8];
+            for group in groups {
+                parts.iter_mut().zip(group).for_each(|(p, v)| *p += v);
+            }
+            (parts.iter().sum::<f64>() + rest.iter().sum::<f64>()) * scale
+        };
         (self.q, self.tangent) = (vec![sum(&self.q)], vec![sum(&self.tangent)]);
         (self.height, self.width, self.full) = (1, 1, true);
     }
 }
 
-fn attention_weights(q: &[f64], places: usize, query_key: f64, mechanism: Mechanism) -> Vec<f64> {
+/// G₁ M G₂ᵀ, with G stored by rows and M by columns.
+pub(super) fn sandwich(left: &[f64], m: &[f64], right: &[f64], places: usize) -> Vec<f64> {
+    let mut half = vec![0.0; places * places];
+    for c in 0..places {
+        for r in 0..places {
+            let g = &left[r * places..(r + 1) * places];
+            let m = &m[c * places..(c + 1) * places];
+            half[c * places + r] = g.iter().zip(m).map(|(g, m)| g * m).sum();
+        }
+    }
+    let mut out = vec![0.0; places * places];
+    for c in 0..places {
+        let g = &right[c * places..(c + 1) * places];
+        for (k, g) in g.iter().enumerate() {
+            for r in 0..places {
+                out[c * places + r] += g * half[k * places + r];
+            }
+        }
+    }
+    out
+}
+
+pub(super) fn attention_weights(q: &[f64], places: usize, query_key: f64, mechanism: Mechanism) -> Vec<f64> {
     let mut g = vec![0.0; places * places];
     for r in 0..places {
         let row = &mut g[r * places..(r + 1) * places];
@@ -434,7 +398,7 @@ impl NetworkKernel {
     fn singles<T: Real>(&self, x: Image<'_, T>) -> (f64, f64, Vec<Single>) {
         let mut records = Vec::new();
         let mut field = Field::new(x, x, self.net().requirements().all_pairs);
-        field.chain(self.net().layers(), &mut Sides::Own(&mut records));
+        field.chain(self.net().layers(), &mut Sides::Own(&mut records, self.cache()));
         let at = |v: &[f64]| v.first().copied().unwrap_or(0.0);
         (at(&field.q), at(&field.tangent), records)
     }
@@ -513,6 +477,16 @@ impl<T: Real> Kernel<Images<T>> for NetworkKernel {
             let (q, t, _) = self.singles(x);
             *out = T::of(if finite(x) { self.pick(q, t) } else { f64::NAN });
         }
+    }
+
+    fn block_gradient(
+        &self,
+        at: &Block<'_, Images<T>>,
+        weights: DMatrixView<'_, T>,
+        gradient: &mut [f64],
+        _: &mut Workspace<T>,
+    ) {
+        self.images_gradient(at, weights, gradient);
     }
 
     fn check(&self, xs: &Images<T>) -> Result<(), kernels_core::Error> {

@@ -177,6 +177,34 @@ impl Net {
         Ok(Self { layers, requirements })
     }
 
+    /// Layers joined by `>`; with the feature `serde` also the name of a file that ends in `.json` and holds a list of layers.
+    ///
+    /// # Errors
+    /// [`Error::Description`] for what cannot be read, and as [`Net::new`].
+    ///
+    /// ```
+    /// use kernels_ntk::Net;
+    /// assert_eq!(Net::read("dense() > relu > dense()")?, "dense() > relu > dense()".parse()?);
+    /// assert!(Net::read("no_such_file.json").is_err());
+    /// # Ok::<(), kernels_ntk::Error>(())
+    /// ```
+    pub fn read(text: &str) -> Result<Self, Error> {
+        if !text.trim_end().ends_with(".json") {
+            return text.parse();
+        }
+        #[cfg(feature = "serde")]
+        {
+            let path = text.trim();
+            let invalid = |message: String| Error::Description { message: format!("{path}: {message}") };
+            let content = std::fs::read_to_string(path).map_err(|e| invalid(e.to_string()))?;
+            serde_json::from_str(&content).map_err(|e| invalid(e.to_string()))
+        }
+        #[cfg(not(feature = "serde"))]
+        Err(Error::Description {
+            message: format!("{text}: networks are read from files with the feature `serde` of kernels-ntk"),
+        })
+    }
+
     /// `depth` hidden layers of one activation with equal weights, and a last dense layer.
     ///
     /// # Errors
@@ -207,6 +235,11 @@ impl Net {
     /// The layers.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The layers, for changes that keep the network valid.
+    pub(crate) fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
     }
 
     pub(crate) fn requirements(&self) -> Requirements {

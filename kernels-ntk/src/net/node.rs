@@ -28,7 +28,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Error {
 
 const NAMES: &str = "dense, conv, conv_local, conv_transpose, avg_pool, sum_pool, global_avg_pool, global_sum_pool, \
                      flatten, layer_norm, residual, concat, prod, scale, dropout, attention, and activations: identity, relu, \
-                     leaky_relu, abrelu, abs, erf, sigmoid_like, sin, cos, rbf, exp, gaussian, gelu, gabor, sign, heaviside, \
+                     leaky_relu, abrelu, abs, maxout, erf, sigmoid_like, sin, cos, rbf, exp, gaussian, gelu, gabor, sign, heaviside, \
                      monomial, rectified_monomial, polynomial, hermite, exp_normalized, tanh, sigmoid, softplus, swish, mish, \
                      elu, selu, hard_tanh";
 
@@ -298,6 +298,7 @@ fn activation(t: &mut Taker<'_>) -> Result<Activation, Error> {
         "leaky_relu" => Activation::leaky_relu(t.number("alpha", 0.01)?),
         "abrelu" => Activation::AbRelu { a: t.number("a", 0.0)?, b: t.number("b", 1.0)? },
         "abs" => Activation::abs(),
+        "maxout" => Activation::maxout(),
         "erf" => Activation::Erf { a: t.number("a", 1.0)?, b: t.number("b", 1.0)?, c: t.number("c", 0.0)? },
         "sigmoid_like" => Activation::sigmoid_like(),
         "sin" => Activation::Sin { a: t.number("a", 1.0)?, b: t.number("b", 1.0)?, c: t.number("c", 0.0)? },
@@ -336,6 +337,7 @@ pub(super) fn activation_name(activation: &Activation) -> &'static str {
         Activation::Identity => "identity",
         Activation::AbRelu { .. } if *activation == Activation::relu() => "relu",
         Activation::AbRelu { .. } if *activation == Activation::abs() => "abs",
+        Activation::AbRelu { .. } if *activation == Activation::maxout() => "maxout",
         Activation::AbRelu { .. } => "abrelu",
         Activation::Erf { .. } => "erf",
         Activation::Sin { .. } => "sin",

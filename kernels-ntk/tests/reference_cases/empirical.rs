@@ -92,10 +92,21 @@ fn tangent_kernels_of_networks() {
         expect("ntk_vec", &jacobian.kernel_times(&v).unwrap());
         // `dparams` is a list of arrays, one a parameter block, in the order of the Jacobian.
         let change = flat(&case["dparams"]);
-        if change.len() == net.parameters() {
-            let linear = net.outputs(&x).unwrap() + jacobian.linearized(&change).unwrap();
-            expect("linearize", &linear);
-        }
+        assert_eq!(change.len(), net.parameters());
+        let linear = net.outputs(&x).unwrap() + jacobian.linearized(&change).unwrap();
+        expect("linearize", &linear);
+        // The term of second order from exact Jacobians on both sides: their difference is good to h².
+        let h = 1e-4;
+        let at = |sign: f64| {
+            let theta: Vec<f64> =
+                net.flat_parameters().iter().zip(&change).map(|(t, d)| t + sign * h * d).collect();
+            net.with_parameters(&theta).unwrap().jacobian(&x).unwrap().linearized(&change).unwrap()
+        };
+        let second = (at(1.0) - at(-1.0)) / (4.0 * h);
+        close_matrix("taylor2", &(linear + second), &matrix(&case["taylor2"]), 1e-7);
+        // The empirical NNGP kernel is the mean product of outputs.
+        let f = net.outputs(&x).unwrap();
+        expect("nngp_trace_mean", &(&f * f.transpose() / f.ncols() as f64));
     }
 }
 
@@ -138,6 +149,10 @@ fn sparse_function_posterior() {
     let f = net.outputs(&x).unwrap();
     let dual = DualParameters::gaussian(f.as_slice(), &flat(&r["y"]), number(&r["noise_var"])).unwrap();
     close("targets", &dual.targets, &flat(&r["y_tilde"]), 1e-12);
+    close("beta", &dual.precisions, &flat(&r["beta"]), 1e-13);
+    let alpha: Vec<f64> =
+        dual.targets.iter().zip(&dual.precisions).zip(&f).map(|((t, b), f)| t - f * b).collect();
+    close("alpha", &alpha, &flat(&r["alpha"]), 1e-11);
     close_matrix("Kzz", &kernel(&z, &z), &matrix(&r["Kzz"]), 1e-12);
     let posterior = SparseFunctionPosterior::new(
         &kernel(&z, &z),

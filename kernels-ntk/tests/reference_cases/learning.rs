@@ -41,6 +41,41 @@ fn deep_kernel_machines() {
     close("variances", &variance, &vector(&r["var_f"]), 1e-12);
 }
 
+/// One linear layer has its optimum in the file, by an independent optimiser.
+#[test]
+fn optimal_grams_of_one_linear_layer() {
+    let file = read(include_str!("../reference/dkm.json"));
+    let (s, y) = (matrix(&file["linear_one_layer"]["S"]), matrix(&file["Y"]));
+    for case in file["linear_one_layer"]["optima"].as_array().unwrap() {
+        let nu = number(&case["nu"]);
+        let machine =
+            DeepKernelMachine::new(GramKernel::Linear, number(&file["noise_var"]), vec![nu]).unwrap();
+        let fitted = machine.fit(&s, &y, 2000).unwrap();
+        close_at("objective", fitted.objective, number(&case["objective"]), 1e-8, 1.0);
+        // At an optimum Gram matrices are known to the root of the objective's error.
+        close_matrix(&format!("nu {nu}"), &fitted.grams[0], &matrix(&case["G"]), 2e-4);
+    }
+}
+
+#[test]
+fn output_layers() {
+    let file = read(include_str!("../reference/dkm.json"));
+    // Gram matrices of other points with inducing ones come from the same rule as those of training points.
+    let (x, xt) = (matrix(&file["X"]), matrix(&file["Xt"]));
+    let both = input_gram(&x.clone().insert_rows(x.nrows(), xt.nrows(), 0.0)).unwrap();
+    close_matrix("G0", &both.view((0, 0), (x.nrows(), x.nrows())).into_owned(), &matrix(&file["G0"]), 1e-13);
+    let cross = &xt * x.transpose() / x.ncols() as f64;
+    let kernels = SparseGram {
+        inducing: input_gram(&x).unwrap() + nalgebra::DMatrix::identity(x.nrows(), x.nrows()) * 1e-2,
+        cross,
+        diagonal: xt.row_iter().map(|r| r.norm_squared() / x.ncols() as f64).collect(),
+    };
+    // Propagating the inducing kernel matrix itself changes nothing.
+    let same = kernels.propagate(&kernels.inducing).unwrap();
+    close_matrix("cross", &same.cross, &kernels.cross, 1e-11);
+    close("diagonal", &same.diagonal, &kernels.diagonal, 1e-11);
+}
+
 #[test]
 fn spectra_on_spheres() {
     let file = read(include_str!("../reference/zonal_eigenvalues.json"));
@@ -54,6 +89,7 @@ fn spectra_on_spheres() {
         let expected = vector(&case["eigenvalues"]);
         let got = zonal_eigenvalues(kappa, d, expected.len()).unwrap();
         close(&format!("d={d} depth {depth} {}", case["kernel"]), &got, &expected, 1e-12);
+        close_at("value at 1", kappa(1.0), number(&case["value_at_1"]), 1e-13, 0.0);
         // The first thousand degrees hold almost all of κ(1) in low dimension.
         assert!((zonal_multiplicity(d, 1).unwrap() - d as f64).abs() < 1e-9);
     }

@@ -100,6 +100,26 @@ fn near_coincident_pairs() {
     assert!(worst < 1e-13, "{worst:e} at {at:.400}");
 }
 
+/// The file's gap 2(√(k₁₁k₂₂) − k₁₂) of the NNGP kernel, to rounding of the three kernel values, which chaos grows.
+#[test]
+fn gaps_of_near_pairs() {
+    let file = read(include_str!("../reference/near_coincident.json"));
+    let x = vector(&file["x"]);
+    for case in file["cases"].as_array().unwrap() {
+        let (Some(gap), None) = (case["gap"].as_str(), case.get("x")) else { continue };
+        let (sw, sb) = (number(&case["sw2"]).sqrt(), number(&case["sb2"]).sqrt());
+        let act = crate::support::activation(case["act"].as_str().unwrap(), &Value::Null);
+        let depth = number(&case["depth"]) as usize;
+        let net = Net::fully_connected(depth, act, sw, (sb > 0.0).then_some(sb)).unwrap();
+        let kernel = NetworkKernel::nngp(net);
+        let y = vector(&case["y"]);
+        let eval = |x: &[f64], y: &[f64]| Kernel::<Rows<f64>>::eval(&kernel, x, y);
+        let product = eval(&x, &x).sqrt() * eval(&y, &y).sqrt();
+        let got = 2.0 * (product - eval(&x, &y));
+        close_at(&format!("depth {depth}"), got, gap.parse().unwrap(), 4e-14, product);
+    }
+}
+
 fn images(v: &Value) -> Images<f64> {
     let shape = |v: &Value| v.as_array().unwrap().len();
     let n = shape(v);
@@ -199,4 +219,113 @@ fn text_on_rows_of_single_precision() {
     let kernel = NetworkKernel::ntk(net);
     let (single, double) = (gram(&kernel, &xs).unwrap(), gram(&kernel, &ys).unwrap());
     assert!((single.map(f64::from) - &double).amax() < 1e-6 * double.amax());
+}
+
+/// Σ⁰ = XZᵀ, per layer Σ ← 2k, K ← 2k̇K + Σ + β², K/((L+1)(β²+1)): in the standard parameterization with widths that undo the
+/// normalisation, a bias adds 1, and the kernel is linear in β².
+#[test]
+fn another_convention() {
+    let file = read(include_str!("../reference/scikit_ntk.json"));
+    let (x, z) = (rows(&file["X"]), rows(&file["Z"]));
+    let d = (matrix(&file["X"]).ncols() as f64).sqrt();
+    for case in file["cases"].as_array().unwrap() {
+        let (depth, beta) = (number(&case["depth"]) as usize, number(&case["bias"]));
+        let net = |bias: &str| -> NetworkKernel {
+            let hidden = format!(" > relu > dense(w_std=1.4142135623730951, width=2, param=standard{bias})")
+                .repeat(depth);
+            let text = format!("dense(w_std={d}, width=2, param=standard{bias}){hidden}");
+            NetworkKernel::ntk(text.parse().unwrap())
+        };
+        let (without, with) = (net(""), net(", b_std=0"));
+        let norm = (depth as f64 + 1.0) * (beta * beta + 1.0);
+        let of = |other: &Rows<f64>| {
+            let (a, b) = (cross_gram(&without, &x, other).unwrap(), cross_gram(&with, &x, other).unwrap());
+            ((&a + (&b - &a) * (beta * beta)) / norm, (b - &a * 2.0) * (2.0 * beta * beta / norm))
+        };
+        compare(&format!("depth {depth} bias {beta}"), &of(&x).0, &matrix(&case["K"]), 1e-7, &[]);
+        compare("xz", &of(&z).0, &matrix(&case["Kxz"]), 1e-12, &[]);
+        if case["grad_log_bias"].is_array() {
+            // d/d ln β of (A + β²B)/(1 + β²) is 2β²(B − A)/(1 + β²)².
+            let expected = matrix(&case["grad_log_bias"]) * (1.0 + beta * beta);
+            compare("by ln β", &of(&x).1, &expected, 1e-6, &[]);
+        }
+    }
+}
+
+/// The whole kernel between positions, through the layers that end it.
+#[test]
+fn kernels_between_positions() {
+    let file = read(include_str!("../reference/cnn_kernels.json"));
+    let r = &file["intermediate"];
+    let whole = images(&file["inputs"]["im5"]);
+    let mut values = Vec::new();
+    for i in 0..2 {
+        let x = kernels_core::Points::point(&whole, i).values;
+        for place in 0..9 {
+            let at = (place / 3 * 5 + place % 3) * 2;
+            values.extend_from_slice(&x[at..at + 2]);
+        }
+    }
+    let xs = Images::new(values, 2, 3, 3, 2).unwrap();
+    let layers: Vec<Value> = r["net"].as_array().unwrap().clone();
+    for (key, limit) in [("nngp", kernels_ntk::Limit::Nngp), ("ntk", kernels_ntk::Limit::Ntk)] {
+        // Index \[n1\]\[n2\]\[h\]\[h'\]\[w\]\[w'\].
+        let all = flat(&r[key]);
+        let at = |i: usize, j: usize, p: usize, q: usize| {
+            all[((((i * 2 + j) * 3 + p / 3) * 3 + q / 3) * 3 + p % 3) * 3 + q % 3]
+        };
+        for (end, pairs) in [("global_avg_pool", true), ("flatten", false)] {
+            let mut list = layers.clone();
+            list.push(serde_json::json!({"t": end}));
+            let kernel = NetworkKernel::new(net(&Value::Array(list)), limit);
+            let got = gram(&kernel, &xs).unwrap();
+            for i in 0..2 {
+                for j in 0..2 {
+                    let sum: f64 = (0..9)
+                        .flat_map(|p| (0..9).map(move |q| (p, q)))
+                        .filter(|(p, q)| pairs || p == q)
+                        .map(|(p, q)| at(i, j, p, q))
+                        .sum();
+                    let mean = sum / if pairs { 81.0 } else { 9.0 };
+                    // The peer's angles of coincident places are off by 1e-8.
+                    let tolerance = if i == j && key == "ntk" { 1e-8 } else { 1e-12 };
+                    close_at(&format!("{key} {end}"), got[(i, j)], mean, tolerance, 0.0);
+                }
+            }
+        }
+        if key == "nngp" {
+            let own = flat(&r["cov1"]);
+            for (e, v) in own.iter().enumerate() {
+                let (i, rest) = (e / 81, e % 81);
+                let (h, h2, w, w2) = (rest / 27, rest / 9 % 3, rest / 3 % 3, rest % 3);
+                close_at("own covariance", at(i, i, h * 3 + w, h2 * 3 + w2), *v, 1e-8, 0.0);
+            }
+        }
+    }
+}
+
+/// A network trained on the images of all unit vectors under a permutation applies it to them and, the dossier's formula, to every
+/// binary vector.
+#[test]
+fn permutations() {
+    let file = read(include_str!("../reference/theory_misc.json"));
+    let r = &file["permutation"];
+    let k = number(&r["k"]) as usize;
+    let permutation: Vec<usize> = vector(&r["perm"]).into_iter().map(|p| p as usize).collect();
+    let net: Net =
+        "dense(w_std=1.4142135623730951) > relu > dense(w_std=1.4142135623730951)".parse().unwrap();
+    let kernel = NetworkKernel::ntk(net);
+    let x = Rows::new(&DMatrix::identity(k, k));
+    let y = DMatrix::from_fn(k, k, |i, o| f64::from(u8::from(permutation[o] == i)));
+    for case in r["predictions"].as_array().unwrap() {
+        let test = Rows::from_row_major(vector(&case["x"]), 1, k).unwrap();
+        let (theta, cross) = (gram(&kernel, &x).unwrap(), cross_gram(&kernel, &test, &x).unwrap());
+        let flow =
+            kernels_ntk::GradientFlow::new(&theta, &y, kernels_ntk::Ridge::Absolute(0.0), 1.0).unwrap();
+        let mean = flow.test(&cross, None, None).unwrap();
+        let expected = vector(&case["mean"]);
+        for (o, e) in expected.iter().enumerate() {
+            close_at("prediction", mean[(0, o)], *e, 1e-12, 1.0);
+        }
+    }
 }

@@ -90,6 +90,9 @@ fn gradient_flow() {
         }
     }
     let flow = GradientFlow::new(&theta, &y, Ridge::Absolute(0.0), 1.0).unwrap();
+    for (momentum, peer) in [0.0, 0.9].into_iter().zip(vector(&file["max_learning_rate_peer"])) {
+        close_at("largest rate", flow.largest_learning_rate(momentum).unwrap(), peer, 1e-12, 0.0);
+    }
     for case in file["max_learning_rate"].as_array().unwrap() {
         // The file counts points, a flow counts points times outputs.
         let ours = flow.largest_learning_rate(number(&case["momentum"])).unwrap();
@@ -173,6 +176,19 @@ fn infinite_depth() {
     let file = read(include_str!("../reference/infinite_depth.json"));
     for case in file["cases"].as_array().unwrap() {
         let coefficients = vector(&case["hermite_coefs"]);
+        let phi = kernels_ntk::Activation::Hermite(coefficients.clone());
+        let e = |f: &dyn Fn(f64, f64) -> f64| phi.expectation(1.0, |_, v, d| f(v, d)).unwrap();
+        close_at("A", e(&|v, _| v), number(&case["A"]), 1e-12, 1.0);
+        close_at("A'", e(&|_, d| d), number(&case["A_prime"]), 1e-12, 1.0);
+        close_at("B'", e(&|_, d| d * d), number(&case["B_prime"]), 1e-12, 0.0);
+        // α means something where the classifier is singular only.
+        match kernels_ntk::deep_classifier(&phi).unwrap() {
+            kernels_ntk::DeepClassifier::Singular { exponent } => {
+                close_at("alpha", exponent, number(&case["alpha"]), 1e-11, 0.0);
+            }
+            kernels_ntk::DeepClassifier::NearestNeighbour => assert_eq!(case["name"], "one_nn"),
+            kernels_ntk::DeepClassifier::Majority => assert_eq!(case["name"], "majority"),
+        }
         for row in case["rows"].as_array().unwrap() {
             let depth = number(&row["depth"]) as usize;
             let (s, k) = deep_hermite(&coefficients, depth, number(&row["cos"])).unwrap();

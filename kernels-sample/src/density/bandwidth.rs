@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 use kernels_core::{Points, Rows};
 use nalgebra::DMatrix;
 
-use super::{DensityKernel, linear_binning};
-use crate::{Error, error, parallel};
+use super::linear_binning;
+use crate::{Error, error};
 
 /// The width of a density's kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,11 @@ pub enum Bandwidth {
     Factor(f64),
     /// The rule of Botev, Grotowski, Kroese: [`improved_sheather_jones`], data on the line only.
     ImprovedSheatherJones,
+    /// Σ = the factor squared times the sample covariance that maximises the likelihood of each point under the others. O(n²) for
+    /// each factor tried, some forty.
+    Likelihood,
+    /// The same with the least estimate of ∫f̂² − 2∫f̂f; for the Gaussian.
+    LeastSquares,
 }
 
 /// Weighted mean and unbiased covariance, with reliability weights that sum to 1: Σ wᵢ(x − m)(x − m)ᵀ/(1 − Σ wᵢ²).
@@ -152,42 +157,6 @@ fn cosine_transform(b: &[f64]) -> Vec<f64> {
 
 pub(super) fn range(x: &[f64]) -> (f64, f64) {
     x.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)))
-}
-
-/// Least-squares cross-validation score of a Gaussian density on the line, an estimate of ∫f̂² − 2∫f̂f: smaller is better.
-///
-/// **Errors.** Fewer than two points, values that are not finite, a bandwidth that is not positive. **Complexity.** O(n²).
-pub fn least_squares_score(x: &[f64], h: f64) -> Result<f64, Error> {
-    error::at_least("cross-validation", 2, x.len())?;
-    error::finite("value", x)?;
-    error::positive("bandwidth", h)?;
-    let n = x.len() as f64;
-    let normal = |r: f64, h: f64| (-0.5 * (r / h) * (r / h)).exp() / (h * (2.0 * PI).sqrt());
-    let wide = h * 2.0_f64.sqrt();
-    let parts = parallel::map(x.len(), |i| {
-        x[..i].iter().fold((0.0, 0.0), |(a, b), y| (a + normal(x[i] - y, wide), b + normal(x[i] - y, h)))
-    });
-    let (square, cross) = parts.iter().fold((0.0, 0.0), |(a, b), p| (a + 2.0 * p.0, b + 2.0 * p.1));
-    Ok((square + n * normal(0.0, wide)) / (n * n) - 2.0 * cross / (n * (n - 1.0)))
-}
-
-/// Mean over points of the log of the density that the other points give there: larger is better.
-///
-/// **Errors.** Fewer than two points, values that are not finite, a bandwidth that is not positive. **Complexity.** O(n²).
-pub fn leave_one_out_log_likelihood(xs: &Rows<f64>, kernel: DensityKernel, h: f64) -> Result<f64, Error> {
-    let (n, d) = (xs.len(), xs.dim());
-    error::at_least("cross-validation", 2, n)?;
-    xs.check_finite()?;
-    error::positive("bandwidth", h)?;
-    let parts = parallel::map(n, |i| {
-        let logs: Vec<f64> = (0..n)
-            .filter(|&j| j != i)
-            .map(|j| kernel.ln_profile(crate::distance::distance(xs.point(i), xs.point(j)) / h))
-            .collect();
-        log_sum_exp(&logs)
-    });
-    let constant = ((n - 1) as f64).ln() + kernel.ln_integral(d) + d as f64 * h.ln();
-    Ok(parts.iter().sum::<f64>() / n as f64 - constant)
 }
 
 /// ln Σ e^x without overflow; −∞ for no terms.

@@ -6,7 +6,8 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    Bandwidth, DensityKernel, bandwidth::log_sum_exp, improved_sheather_jones, tree, weighted_covariance,
+    Bandwidth, DensityKernel, bandwidth::log_sum_exp, improved_sheather_jones, tree, validation,
+    weighted_covariance,
 };
 use crate::{Error, access, distance::squared_distance, error, parallel, random};
 
@@ -151,6 +152,26 @@ impl Kde {
                 let std = improved_sheather_jones(xs.as_slice(), 4096)?;
                 scaled(std / self.kernel.variance().sqrt())
             }
+            rule @ (Bandwidth::Likelihood | Bandwidth::LeastSquares) => {
+                let least_squares = *rule == Bandwidth::LeastSquares;
+                if least_squares && self.kernel != DensityKernel::Gaussian {
+                    let (given, expected) =
+                        (self.kernel as usize, "the Gaussian (number 0) for least squares");
+                    return Err(Error::Count { what: "kernel", given, expected, limit: 0 });
+                }
+                if self.weights.is_some() {
+                    let expected = "none: cross-validation takes all points for equal";
+                    return Err(Error::Count {
+                        what: "number of weights",
+                        given: w.len(),
+                        expected,
+                        limit: 0,
+                    });
+                }
+                let sphered = whiten(&from_factor(1.0)?, xs)?;
+                let scott = effective.powf(-1.0 / (d as f64 + 4.0)) / self.kernel.variance().sqrt();
+                from_factor(validation::best_factor(self.kernel, &sphered, scott, least_squares)?)
+            }
         }
     }
 }
@@ -207,7 +228,8 @@ fn reflect(points: &mut Vec<f64>, weights: &mut Vec<f64>, ends: &[(f64, f64)]) -
 }
 
 /// A fitted density.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct KdeModel {
     kernel: DensityKernel,
     root: DMatrix<f64>,
@@ -240,7 +262,26 @@ impl KdeModel {
         &self.weights
     }
 
-    fn queries(&self, at: &Rows<f64>) -> Result<Rows<f64>, Error> {
+    /// Refuses adaptive densities.
+    pub(super) fn one_bandwidth(&self) -> Result<(), Error> {
+        if self.scales.is_none() {
+            return Ok(());
+        }
+        let expected = "one for all points where a tree or random features are used";
+        Err(Error::Count { what: "number of bandwidths", given: self.weights.len(), expected, limit: 1 })
+    }
+
+    /// Points in units of the bandwidth.
+    pub(super) fn whitened(&self) -> &Rows<f64> {
+        &self.whitened
+    }
+
+    /// What κ is multiplied by.
+    pub(super) fn norm(&self) -> f64 {
+        (-self.ln_norm).exp()
+    }
+
+    pub(super) fn queries(&self, at: &Rows<f64>) -> Result<Rows<f64>, Error> {
         error::expect("number of features of the points", self.points.dim(), at.dim())?;
         at.check_finite()?;
         whiten(&self.root, at)
@@ -253,7 +294,7 @@ impl KdeModel {
         }
     }
 
-    fn bounded(&self, at: &Rows<f64>, mut values: Vec<f64>, nothing: f64) -> Vec<f64> {
+    pub(super) fn bounded(&self, at: &Rows<f64>, mut values: Vec<f64>, nothing: f64) -> Vec<f64> {
         if self.boundary != Boundary::Free {
             values
                 .iter_mut()
@@ -308,14 +349,7 @@ impl KdeModel {
         for (name, value) in [("relative tolerance", relative), ("absolute tolerance", absolute)] {
             error::parameter(name, value, value >= 0.0 && value.is_finite(), "a finite number, 0 or above")?;
         }
-        if self.scales.is_some() {
-            return Err(Error::Count {
-                what: "number of bandwidths",
-                given: self.weights.len(),
-                expected: "one for all points when a tree is used",
-                limit: 1,
-            });
-        }
+        self.one_bandwidth()?;
         let queries = self.queries(at)?;
         let norm = (-self.ln_norm).exp();
         let absolute = absolute / norm;

@@ -88,6 +88,7 @@ impl<K> CompressedTest<K> {
                 let bin = points.subset(&members)?;
                 let compress = Compress::new(self.kernel.clone())
                     .oversampling(self.oversampling)
+                    .bins(1)
                     .seed(self.seed.wrapping_add(1 + coresets.len() as u64));
                 coresets.push(bin.subset(&compress.compress(&bin)?)?);
             }

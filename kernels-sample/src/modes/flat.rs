@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use kernels_core::{Points, Rows};
 
 use super::nearest;
-use crate::{Error, distance::squared_distance, error, parallel};
+use crate::{Error, distance::squared_distance, error, parallel, tree::Tree};
 
 /// Mean shift with the flat kernel, as most packages have it.
 ///
 /// Starts climb by means of the points within the bandwidth; ends are sorted by their number of points, and every end within the
-/// bandwidth of a better one is dropped. Points are found through a grid of cells one bandwidth wide.
+/// bandwidth of a better one is dropped. Sums over balls are taken from a tree: whole nodes at once where they lie within,
+/// points only at the boundary.
 ///
 /// ```
 /// use kernels_core::{Points, Rows};
@@ -92,8 +93,12 @@ impl FlatMeanShift {
                 Rows::from_row_major(values, order.len(), d)?
             }
         };
-        let cells = Cells::new(xs, h);
-        let ends = parallel::map(starts.len(), |i| self.climb(xs, &cells, starts.point(i)));
+        let balls = Balls::new(xs, h)?;
+        let blocks = parallel::map(starts.len().div_ceil(BLOCK), |b| {
+            let block = b * BLOCK..((b + 1) * BLOCK).min(starts.len());
+            block.map(|i| self.climb(&balls, starts.point(i))).collect::<Vec<_>>()
+        });
+        let ends = blocks.concat();
         let iterations = ends.iter().map(|e| e.2).max().unwrap_or(0);
         let mut ends: Vec<(Vec<f64>, usize)> =
             ends.into_iter().filter(|e| e.1 > 0).map(|e| (e.0, e.1)).collect();
@@ -121,72 +126,82 @@ impl FlatMeanShift {
         Ok(FlatClusters { centers, labels, iterations })
     }
 
-    fn climb(&self, xs: &Rows<f64>, cells: &Cells, start: &[f64]) -> (Vec<f64>, usize, usize) {
-        let h2 = self.bandwidth * self.bandwidth;
-        let stop = 1e-6 * h2;
+    fn climb(&self, balls: &Balls, start: &[f64]) -> (Vec<f64>, usize, usize) {
+        let stop = 1e-6 * balls.h2;
         let mut x = start.to_vec();
         let mut sum = vec![0.0; x.len()];
         let mut iteration = 0;
         loop {
-            let mut count = 0;
             sum.fill(0.0);
-            cells.around(&x, |i| {
-                let y = xs.point(i);
-                if squared_distance(&x, y) <= h2 {
-                    count += 1;
-                    sum.iter_mut().zip(y).for_each(|(s, y)| *s += y);
-                }
-            });
+            let count = balls.sum(0, &x, &mut sum);
             if count == 0 {
                 return (x, 0, iteration);
             }
-            sum.iter_mut().for_each(|s| *s /= f64::from(count));
+            sum.iter_mut().for_each(|s| *s /= count as f64);
             let moved = squared_distance(&x, &sum);
             x.copy_from_slice(&sum);
             if moved <= stop || iteration >= self.iterations {
-                return (x, count as usize, iteration);
+                return (x, count, iteration);
             }
             iteration += 1;
         }
     }
 }
 
-/// Points by cells one bandwidth wide, of the first three features.
-struct Cells {
-    h: f64,
-    used: usize,
-    cells: HashMap<[i64; 3], Vec<usize>>,
+/// Starts that one task climbs from.
+const BLOCK: usize = 64;
+
+/// Points of a leaf.
+const LEAF: usize = 16;
+
+/// Counts and sums of the points within balls of one radius.
+struct Balls {
+    tree: Tree,
+    /// Sum of the points of every node.
+    sums: Vec<f64>,
+    h2: f64,
 }
 
-impl Cells {
-    fn new(xs: &Rows<f64>, h: f64) -> Self {
-        let mut out = Self { h, used: xs.dim().min(3), cells: HashMap::new() };
-        for i in 0..xs.len() {
-            let cell = out.cell(xs.point(i));
-            out.cells.entry(cell).or_default().push(i);
+impl Balls {
+    fn new(xs: &Rows<f64>, h: f64) -> Result<Self, Error> {
+        let tree = Tree::new(xs, LEAF)?;
+        let sums = tree.totals(tree.points.as_slice(), xs.dim());
+        Ok(Self { tree, sums, h2: h * h })
+    }
+
+    /// Adds the points of a node within the ball around x to `out`; their number. Distances to boxes round as those to
+    /// points do, so that a node is within exactly when all its points are.
+    fn sum(&self, place: usize, x: &[f64], out: &mut [f64]) -> usize {
+        let d = x.len();
+        let (mut near, mut far) = (0.0, 0.0);
+        for (x, ends) in x.iter().zip(self.tree.bounds(place).chunks_exact(2)) {
+            let (below, above) = (x - ends[0], ends[1] - x);
+            let gap = (-below).max(-above).max(0.0);
+            let span = below.max(above);
+            near += gap * gap;
+            far += span * span;
         }
-        out
-    }
-
-    fn cell(&self, x: &[f64]) -> [i64; 3] {
-        let mut cell = [0; 3];
-        cell.iter_mut().zip(&x[..self.used]).for_each(|(c, x)| *c = (x / self.h).floor() as i64);
-        cell
-    }
-
-    /// Calls with all points of the cells around x, always in the same order.
-    fn around(&self, x: &[f64], mut visit: impl FnMut(usize)) {
-        let center = self.cell(x);
-        let steps = 3_usize.pow(self.used as u32);
-        for code in 0..steps {
-            let mut cell = center;
-            let mut rest = code;
-            for c in cell.iter_mut().take(self.used) {
-                *c = c.saturating_add((rest % 3) as i64 - 1);
-                rest /= 3;
-            }
-            if let Some(members) = self.cells.get(&cell) {
-                members.iter().for_each(|&i| visit(i));
+        if near > self.h2 {
+            return 0;
+        }
+        let node = &self.tree.nodes[place];
+        if far <= self.h2 {
+            out.iter_mut().zip(&self.sums[place * d..(place + 1) * d]).for_each(|(o, s)| *o += s);
+            return node.range.len();
+        }
+        match node.children {
+            Some((a, b)) => self.sum(a, x, out) + self.sum(b, x, out),
+            None => {
+                let mut count = 0;
+                let points = &self.tree.points.as_slice()[node.range.start * d..node.range.end * d];
+                for y in points.chunks_exact(d) {
+                    // Without a branch: at the boundary it could not be foreseen.
+                    let within = squared_distance(x, y) <= self.h2;
+                    count += usize::from(within);
+                    let factor = f64::from(u8::from(within));
+                    out.iter_mut().zip(y).for_each(|(o, y)| *o += factor * y);
+                }
+                count
             }
         }
     }

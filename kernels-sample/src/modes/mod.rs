@@ -2,6 +2,7 @@
 
 mod flat;
 mod projection;
+mod prominence;
 mod shift;
 
 pub use flat::{FlatClusters, FlatMeanShift, estimate_bandwidth};
@@ -13,7 +14,7 @@ use kernels_core::{Points, Rows};
 use crate::distance::squared_distance;
 
 /// Which of some points is nearest, and its squared distance; the lowest index on ties.
-fn nearest(points: &Rows<f64>, x: &[f64]) -> (usize, f64) {
+pub(crate) fn nearest(points: &Rows<f64>, x: &[f64]) -> (usize, f64) {
     (0..points.len())
         .map(|i| (i, squared_distance(points.point(i), x)))
         .fold((0, f64::INFINITY), |best, next| if next.1 < best.1 { next } else { best })

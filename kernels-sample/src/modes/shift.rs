@@ -1,5 +1,7 @@
 //! Mean shift for smooth kernels, with Newton's steps at the end.
 
+use std::collections::VecDeque;
+
 use kernels_core::{Points, Rows};
 use nalgebra::{DMatrix, DVector};
 
@@ -24,6 +26,8 @@ pub struct MeanShift {
     tolerance: f64,
     iterations: usize,
     blurring: bool,
+    accelerated: bool,
+    prominence: f64,
 }
 
 /// The modes of a density and what belongs to them.
@@ -42,7 +46,15 @@ pub struct Modes {
 impl MeanShift {
     /// With a kernel for densities and its scale h; steps end below 10⁻⁶ h, or after 10 000.
     pub fn new(kernel: DensityKernel, h: f64) -> Self {
-        Self { kernel, h, tolerance: 1e-6, iterations: 10_000, blurring: false }
+        Self {
+            kernel,
+            h,
+            tolerance: 1e-6,
+            iterations: 10_000,
+            blurring: false,
+            accelerated: false,
+            prominence: 0.0,
+        }
     }
 
     /// Steps end below `tolerance` · h.
@@ -64,6 +76,21 @@ impl MeanShift {
         self
     }
 
+    /// Whether steps are extrapolated from the last few (Anderson acceleration). A step that would lower the density, or be longer than
+    /// h/2, is taken plain, so that the density still never falls; a start near the border of two modes may end at the other
+    /// one.
+    pub fn accelerated(mut self, accelerated: bool) -> Self {
+        self.accelerated = accelerated;
+        self
+    }
+
+    /// Merges modes whose prominence is below `share` times their height into the one they are joined to by the highest
+    /// saddle: bumps of the sample, not of what it was drawn from. See [`MeanShift::prominences`].
+    pub fn least_prominence(mut self, share: f64) -> Self {
+        self.prominence = share;
+        self
+    }
+
     /// Climbs from every point.
     ///
     /// **Errors.** No points or no features, values that are not finite, a scale that is not positive, a kernel whose κ(√t) is not convex
@@ -72,7 +99,7 @@ impl MeanShift {
         self.fit_from(xs, xs)
     }
 
-    fn check(&self, xs: &Rows<f64>, starts: &Rows<f64>) -> Result<(), Error> {
+    pub(super) fn check(&self, xs: &Rows<f64>, starts: &Rows<f64>) -> Result<(), Error> {
         error::at_least("mean shift", 1, xs.len())?;
         error::at_least("mean shift (features)", 1, xs.dim())?;
         error::expect("number of features of the starts", xs.dim(), starts.dim())?;
@@ -80,6 +107,8 @@ impl MeanShift {
         starts.check_finite()?;
         error::positive("scale", self.h)?;
         error::positive("tolerance", self.tolerance)?;
+        let share = self.prominence;
+        error::parameter("prominence", share, (0.0..=1.0).contains(&share), "between 0 and 1")?;
         match self.kernel {
             DensityKernel::Box
             | DensityKernel::Triangular
@@ -103,25 +132,37 @@ impl MeanShift {
         if self.blurring {
             return self.blur(starts);
         }
-        let ends = parallel::map(n, |i| self.climb(xs, starts.point(i)));
+        let ends = parallel::map(n, |i| {
+            if self.accelerated {
+                self.climb_fast(xs, starts.point(i))
+            } else {
+                self.climb(xs, starts.point(i))
+            }
+        });
         let iterations = ends.iter().map(|e| e.1).max().unwrap_or(0);
         let ends = Rows::from_row_major(ends.into_iter().flat_map(|e| e.0).collect(), n, d)?;
-        self.merge(xs, &ends, iterations)
+        let modes = self.merge(xs, &ends, iterations)?;
+        if self.prominence > 0.0 { self.merge_low(xs, starts, modes, self.prominence) } else { Ok(modes) }
     }
 
-    /// One step, and Σ of unscaled weights with the exponent that was taken out: NaN never.
-    fn step(&self, xs: &Rows<f64>, x: &[f64], out: &mut [f64]) -> bool {
+    /// One step; the logarithm of Σ κ at x, or nothing where no weight is positive. No underflow: the nearest point's exponent
+    /// is taken out, so that far starts move too.
+    fn step(&self, xs: &Rows<f64>, x: &[f64], out: &mut [f64]) -> Option<f64> {
         let h2 = self.h * self.h;
         out.fill(0.0);
-        let mut total = 0.0;
-        // The nearest point's exponent is taken out, so that far starts move too.
-        let least = if self.kernel == DensityKernel::Gaussian { nearest(xs, x).1 / h2 } else { 0.0 };
+        let gaussian = self.kernel == DensityKernel::Gaussian;
+        let least = if gaussian { nearest(xs, x).1 / h2 } else { 0.0 };
+        let (mut total, mut height) = (0.0, 0.0);
         for i in 0..xs.len() {
             let y = xs.point(i);
             let u2 = squared_distance(x, y) / h2;
-            let w = match self.kernel {
-                DensityKernel::Gaussian => (-0.5 * (u2 - least)).exp(),
-                kernel => kernel.shift_weight(u2.sqrt()),
+            let w = if gaussian {
+                (-0.5 * (u2 - least)).exp()
+            } else {
+                if u2 < 1.0 {
+                    height += self.kernel.profile(u2.sqrt());
+                }
+                self.kernel.shift_weight(u2.sqrt())
             };
             if w > 0.0 {
                 total += w;
@@ -131,7 +172,7 @@ impl MeanShift {
         if total > 0.0 {
             out.iter_mut().for_each(|o| *o /= total);
         }
-        total > 0.0
+        (total > 0.0).then(|| if gaussian { total.ln() - 0.5 * least } else { f64::ln(height) })
     }
 
     fn climb(&self, xs: &Rows<f64>, start: &[f64]) -> (Vec<f64>, usize) {
@@ -139,7 +180,7 @@ impl MeanShift {
         let mut next = vec![0.0; x.len()];
         let small = (self.tolerance * self.h).powi(2);
         for iteration in 0..self.iterations {
-            if !self.step(xs, &x, &mut next) {
+            if self.step(xs, &x, &mut next).is_none() {
                 return (x, iteration);
             }
             let moved = squared_distance(&x, &next);
@@ -156,8 +197,48 @@ impl MeanShift {
         (x, self.iterations)
     }
 
+    /// Anderson's extrapolation with guards.
+    fn climb_fast(&self, xs: &Rows<f64>, start: &[f64]) -> (Vec<f64>, usize) {
+        let mut x = start.to_vec();
+        let mut next = vec![0.0; x.len()];
+        let small = (self.tolerance * self.h).powi(2);
+        let mut past: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
+        // Where the plain step led from the last point, and the density there.
+        let mut plain: Option<(Vec<f64>, f64)> = None;
+        for iteration in 0..self.iterations {
+            let height = self.step(xs, &x, &mut next);
+            if let Some((end, floor)) = plain.take() {
+                // No lower than where it came from, but for rounding.
+                if height.is_none_or(|height| height < floor - 1e-14) {
+                    x = end;
+                    past.clear();
+                    continue;
+                }
+            }
+            let Some(height) = height else { return (x, iteration) };
+            let residual: Vec<f64> = next.iter().zip(&x).map(|(g, x)| g - x).collect();
+            let moved = squared_distance(&x, &next);
+            if moved <= small {
+                return (self.refine(xs, next), iteration + 1);
+            }
+            if past.len() == MEMORY {
+                past.pop_front();
+            }
+            let candidate = extrapolate(&past, &next, &residual);
+            past.push_back((next.clone(), residual));
+            match candidate {
+                Some(c) if squared_distance(&c, &x) <= 0.25 * self.h * self.h => {
+                    plain = Some((next.clone(), height));
+                    x = c;
+                }
+                _ => x.copy_from_slice(&next),
+            }
+        }
+        (x, self.iterations)
+    }
+
     /// Mean of κ at x.
-    fn height(&self, xs: &Rows<f64>, x: &[f64]) -> f64 {
+    pub(super) fn height(&self, xs: &Rows<f64>, x: &[f64]) -> f64 {
         let sum: f64 = (0..xs.len())
             .map(|i| self.kernel.profile(squared_distance(x, xs.point(i)).sqrt() / self.h))
             .sum();
@@ -212,7 +293,11 @@ impl MeanShift {
             iterations += 1;
             let moved = parallel::map(n, |i| {
                 let mut out = vec![0.0; d];
-                if self.step(&points, points.point(i), &mut out) { out } else { points.point(i).to_vec() }
+                if self.step(&points, points.point(i), &mut out).is_some() {
+                    out
+                } else {
+                    points.point(i).to_vec()
+                }
             });
             let next = Rows::from_row_major(moved.concat(), n, d)?;
             let most = (0..n).map(|i| squared_distance(points.point(i), next.point(i))).fold(0.0, f64::max);
@@ -278,6 +363,22 @@ impl MeanShift {
         }
         Ok(ModalTree { levels, parents })
     }
+}
+
+/// Steps that [`MeanShift::accelerated`] remembers.
+const MEMORY: usize = 3;
+
+/// The combination of images g whose residuals, combined alike, are shortest: g − Σ γⱼ (g − gⱼ).
+fn extrapolate(past: &VecDeque<(Vec<f64>, Vec<f64>)>, g: &[f64], r: &[f64]) -> Option<Vec<f64>> {
+    if past.is_empty() {
+        return None;
+    }
+    let differences = DMatrix::from_fn(r.len(), past.len(), |i, j| r[i] - past[j].1[i]);
+    let gamma = differences.svd(true, true).solve(&DVector::from_column_slice(r), 1e-12).ok()?;
+    let out: Vec<f64> = (0..g.len())
+        .map(|i| g[i] - past.iter().zip(gamma.iter()).map(|(p, c)| c * (g[i] - p.0[i])).sum::<f64>())
+        .collect();
+    out.iter().all(|v| v.is_finite()).then_some(out)
 }
 
 /// Modes over bandwidths.

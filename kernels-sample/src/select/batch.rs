@@ -37,7 +37,7 @@ pub enum ClusterWeight {
     SquaredDistance,
     /// Distances.
     Distance,
-    /// Points, selected ones too.
+    /// Points of the pool, selected ones too.
     Count,
 }
 
@@ -353,10 +353,12 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
                             ClusterWeight::Count => 1.0,
                         };
                     }
-                    // A cluster counts while it has a point that is not taken.
-                    let open = |c: usize| (0..n).any(|i| !self.taken[i] && center[i] == c);
-                    access::argmax(&weights, |c| weights[c] > 0.0 && open(c))
-                        .and_then(|c| access::argmax(&far, |i| !self.taken[i] && center[i] == c))
+                    // The farthest point of all clusters of the largest weight (counts tie often) among those with a
+                    // point that is not taken.
+                    let of = |i: usize| weights[center[i]];
+                    let open = (0..n).filter(|&i| !self.taken[i]);
+                    let largest = open.map(of).fold(f64::NEG_INFINITY, f64::max);
+                    access::argmax(&far, |i| !self.taken[i] && of(i) >= largest)
                 }
                 _ => self.best(&far),
             };

@@ -1,15 +1,16 @@
 //! Determinantal point processes: diverse subsets.
 
-use kernels_core::{Kernel, Points, PositiveDefinite, dense::SymmetricEigen, gram};
+use kernels_core::{Kernel, Points, PositiveDefinite, Rows, dense::SymmetricEigen, gram};
 use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
 
 use super::residual::Residual;
 use crate::{Error, access, error, random};
 
 /// Greedy MAP of a DPP with L = the Gram matrix: indices that make det L_S large, and ln of every step's gain.
 ///
-/// Stops at `size` points, or when no variance is left (gain below ε times the largest diagonal entry). The unconstrained mode ends where gains become
+/// Stops at `size` points, or when no variance is left (gain below rounding, 4ε times the step times the largest diagonal entry). The unconstrained mode ends where gains become
 /// negative: cut the list there.
 ///
 /// **Errors.** Points that are not finite or not the kernel's. **Complexity.** n kernel values and O(n k) time a step, O(n k) memory: the Gram
@@ -29,13 +30,14 @@ pub fn greedy_map<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
     size: usize,
 ) -> Result<(Vec<usize>, Vec<f64>), Error> {
     let mut c = Residual::new("a greedy DPP", kernel, &[xs])?;
-    let least = f64::EPSILON * c.variances().iter().copied().fold(0.0, f64::max);
+    let largest = c.variances().iter().copied().fold(0.0, f64::max);
     let mut taken = vec![false; xs.len()];
     let (mut out, mut gains) = (Vec::new(), Vec::new());
     while out.len() < size {
         let Some(next) = access::argmax(c.variances(), |i| !taken[i]) else { break };
         let gain = c.variances()[next];
-        if gain <= least {
+        // What rounding leaves of a point that depends on those picked.
+        if gain <= 4.0 * f64::EPSILON * largest * (out.len() + 1) as f64 {
             break;
         }
         c.observe(next, 0.0);
@@ -44,6 +46,57 @@ pub fn greedy_map<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
         gains.push(gain.ln());
     }
     Ok((out, gains))
+}
+
+/// How far points are from the diversity of a reference: (1/k)(ln det L^ref − ln det L), each over the k points of greedy MAP.
+/// 0 for the reference itself, larger the more alike the points are; negative when they are more diverse.
+///
+/// Usual are rows of length 1, `Linear`, and as many points [`on_sphere`] for reference.
+///
+/// **Errors.** As [`greedy_map`]; fewer than `k` points of either set that do not depend linearly, k = 0.
+///
+/// Reference: Wang et al., *Diversity measurement and subset selection for instruction tuning datasets* (2024).
+///
+/// ```
+/// use kernels_core::{Linear, Rows};
+/// use kernels_sample::{log_determinant_distance, on_sphere};
+/// let reference = on_sphere(60, 10, 1)?;
+/// let alike = Rows::new(&reference.to_matrix().map(|x| 0.1 * x).add_scalar(0.3));
+/// let d = log_determinant_distance(&Linear::new(0.0)?, &alike, &reference, 5)?;
+/// assert!(d > 1.0);
+/// # Ok::<(), kernels_sample::Error>(())
+/// ```
+pub fn log_determinant_distance<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
+    kernel: &K,
+    xs: &P,
+    reference: &P,
+    k: usize,
+) -> Result<f64, Error> {
+    error::at_least("a log-determinant distance (points of the subsets)", 1, k)?;
+    let mut value = 0.0;
+    for (points, sign) in [(reference, 1.0), (xs, -1.0)] {
+        let (_, gains) = greedy_map(kernel, points, k)?;
+        if gains.len() < k {
+            let expected = "at most the number of points that do not depend linearly";
+            return Err(Error::Count { what: "size of the subsets", given: k, expected, limit: gains.len() });
+        }
+        value += sign * gains.iter().sum::<f64>() / k as f64;
+    }
+    Ok(value)
+}
+
+/// n points uniform on the unit sphere of ℝᵈ.
+///
+/// **Errors.** d = 0.
+pub fn on_sphere(n: usize, d: usize, seed: u64) -> Result<Rows<f64>, Error> {
+    error::at_least("a sphere (features)", 1, d)?;
+    let mut rng = random::stream(seed, 0);
+    let mut values: Vec<f64> = (0..n * d).map(|_| StandardNormal.sample(&mut rng)).collect();
+    for row in values.chunks_exact_mut(d) {
+        let norm = access::dot(row, row).sqrt().max(f64::MIN_POSITIVE);
+        row.iter_mut().for_each(|x| *x /= norm);
+    }
+    Ok(Rows::from_row_major(values, n, d)?)
 }
 
 /// ln e₀ … ln e_k of the elementary symmetric polynomials of numbers λ ≥ 0, for every prefix: `table[n][j]` = ln e_j(λ₁ … λₙ). In log space, where

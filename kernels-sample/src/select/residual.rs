@@ -1,13 +1,11 @@
-//! The pivoted-Cholesky engine: a kernel on some points, conditioned on more and more of them.
+//! A kernel on some points, conditioned on more and more of them: core's [`Remainder`] fed by rows over several sets.
 
-use kernels_core::{Kernel, Points};
+use kernels_core::{Kernel, Points, Remainder};
+use nalgebra::DMatrixViewMut;
 
-use crate::{Error, access, parallel};
+use crate::{Error, access};
 
-/// Entries of a row that one task updates.
-const PIECE: usize = 2048;
-
-/// The covariance C = s² K − Σ ± uᵤuᵤᵀ over pool and further points, by its rows: O(n) memory a conditioning, the n × n matrix
+/// The covariance C = s² K − Σ ± uuᵀ over pool and further points, by its rows: O(n) memory a conditioning, the n × n matrix
 /// is never stored.
 pub(super) struct Residual<'a, P, K: ?Sized> {
     kernel: &'a K,
@@ -16,31 +14,21 @@ pub(super) struct Residual<'a, P, K: ?Sized> {
     starts: Vec<usize>,
     n: usize,
     scale2: f64,
-    variances: Vec<f64>,
-    /// Vectors u and their signs.
-    updates: Vec<(Vec<f64>, f64)>,
+    left: Remainder,
 }
 
 impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
     /// All points of all sets, in order.
     pub(super) fn new(what: &'static str, kernel: &'a K, sets: &[&'a P]) -> Result<Self, Error> {
-        let mut out = Self {
-            kernel,
-            sets: sets.to_vec(),
-            starts: Vec::new(),
-            n: 0,
-            scale2: 1.0,
-            variances: Vec::new(),
-            updates: Vec::new(),
-        };
+        let (mut starts, mut variances) = (Vec::new(), Vec::new());
         for set in sets {
             access::check(what, kernel, *set, 0)?;
             sets[0].check_compatible(set)?;
-            out.starts.push(out.n);
-            out.n += set.len();
-            out.variances.extend(kernels_core::diagonal(kernel, *set)?);
+            starts.push(variances.len());
+            variances.extend(kernels_core::diagonal(kernel, *set)?);
         }
-        Ok(out)
+        let (n, sets) = (variances.len(), sets.to_vec());
+        Ok(Self { kernel, sets, starts, n, scale2: 1.0, left: Remainder::new(variances) })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,12 +38,12 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
     /// Multiplies the kernel by s²; before any conditioning.
     pub(super) fn rescale(&mut self, scale2: f64) {
         self.scale2 *= scale2;
-        self.variances.iter_mut().for_each(|v| *v *= scale2);
+        self.left = Remainder::new(self.variances().iter().map(|v| v * scale2).collect());
     }
 
     /// Diagonal of C.
     pub(super) fn variances(&self) -> &[f64] {
-        &self.variances
+        self.left.diagonal()
     }
 
     /// Overwrites `out` with row i of C.
@@ -73,46 +61,36 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Residual<'a, P, K> {
             rest = tail;
         }
         out.iter_mut().for_each(|v| *v *= self.scale2);
-        // Piece by piece, so that a piece stays in cache while the vectors stream by.
-        parallel::for_pieces(out, PIECE, |piece, out| {
-            let start = piece * PIECE;
-            for (u, sign) in &self.updates {
-                let factor = sign * u[i];
-                out.iter_mut().zip(&u[start..]).for_each(|(v, u)| *v += factor * u);
-            }
-        });
+        self.left.correct(&[i], DMatrixViewMut::from_slice(out, self.n, 1));
+    }
+
+    /// Row i of C divided by the root of `pivot`.
+    fn scaled_row(&self, i: usize, pivot: f64) -> Vec<f64> {
+        let mut u = vec![0.0; self.n];
+        self.row(i, &mut u);
+        let scale = 1.0 / pivot.sqrt();
+        u.iter_mut().for_each(|v| *v *= scale);
+        u
     }
 
     /// Conditions on a noisy observation of point i: C ← C − cᵢcᵢᵀ/(Cᵢᵢ + noise); the vector u with C ← C − uuᵀ. `None`, and no
     /// change, when the point has no variance left.
     pub(super) fn observe(&mut self, i: usize, noise: f64) -> Option<&[f64]> {
-        let pivot = self.variances[i] + noise;
+        let pivot = self.variances()[i] + noise;
         if pivot.is_nan() || pivot <= 0.0 {
             return None;
         }
-        let mut u = vec![0.0; self.n];
-        self.row(i, &mut u);
-        let scale = 1.0 / pivot.sqrt();
-        u.iter_mut().for_each(|v| *v *= scale);
-        for (v, u) in self.variances.iter_mut().zip(&u) {
-            *v = (*v - u * u).max(0.0);
-        }
+        let u = self.scaled_row(i, pivot);
+        self.left.take(&u);
         if noise == 0.0 {
-            self.variances[i] = 0.0;
+            self.left.set_diagonal(i, 0.0);
         }
-        self.updates.push((u, -1.0));
-        self.updates.last().map(|u| u.0.as_slice())
+        self.left.last()
     }
 
     /// Takes an observation of point i back: C ← C + cᵢcᵢᵀ/(noise − Cᵢᵢ).
-    pub(super) fn forget(&mut self, i: usize, noise: f64) -> Option<&[f64]> {
-        let pivot = (noise - self.variances[i]).max(1e-15);
-        let mut u = vec![0.0; self.n];
-        self.row(i, &mut u);
-        let scale = 1.0 / pivot.sqrt();
-        u.iter_mut().for_each(|v| *v *= scale);
-        self.variances.iter_mut().zip(&u).for_each(|(v, u)| *v += u * u);
-        self.updates.push((u, 1.0));
-        self.updates.last().map(|u| u.0.as_slice())
+    pub(super) fn forget(&mut self, i: usize, noise: f64) {
+        let u = self.scaled_row(i, (noise - self.variances()[i]).max(1e-15));
+        self.left.give(&u);
     }
 }

@@ -1,6 +1,7 @@
 //! Selection that lowers the variance at given targets.
 
-use kernels_core::{Kernel, Points};
+use kernels_core::{Kernel, Points, dense::Cholesky};
+use nalgebra::DMatrix;
 
 use super::residual::Residual;
 use crate::{Error, access, error};
@@ -17,6 +18,8 @@ pub enum TargetCriterion {
     Max,
     /// A percentile in (0, 100), by linear interpolation.
     Percentile(f64),
+    /// ln det of their covariance with noise: what the candidates say about noisy observations at the targets, in nats (ITL).
+    LogDeterminant,
 }
 
 impl TargetCriterion {
@@ -33,6 +36,8 @@ impl TargetCriterion {
                 let high = (low + 1).min(variances.len() - 1);
                 variances[low] + (place - low as f64) * (variances[high] - variances[low])
             }
+            // Of each target given those before it: pivots of the covariance.
+            Self::LogDeterminant => variances.iter().map(|v| v.ln()).sum(),
         }
     }
 }
@@ -123,21 +128,8 @@ impl<K> TargetVariance<K> {
         cross.iter_mut().enumerate().for_each(|(t, row)| c.row(n + t, row));
         let mut taken = vec![false; n];
         let mut out = TargetSelection { indices: Vec::new(), objectives: Vec::new() };
-        let mut after = vec![0.0; m];
         for _ in 0..size {
-            let variances = c.variances();
-            let scores: Vec<f64> = (0..n)
-                .map(|j| {
-                    let pivot = variances[j] + self.noise;
-                    if self.criterion == TargetCriterion::Mean {
-                        return -cross.iter().map(|row| row[j] * row[j]).sum::<f64>() / pivot;
-                    }
-                    for (t, after) in after.iter_mut().enumerate() {
-                        *after = variances[n + t] - cross[t][j] * cross[t][j] / pivot;
-                    }
-                    self.criterion.value(&mut after)
-                })
-                .collect();
+            let scores = self.scores(&c, &cross, n)?;
             let Some(next) = access::argmin(&scores, |j| self.repeat || !taken[j]) else { break };
             let Some(u) = c.observe(next, self.noise) else { break };
             for (t, row) in cross.iter_mut().enumerate() {
@@ -146,8 +138,62 @@ impl<K> TargetVariance<K> {
             }
             taken[next] = true;
             out.indices.push(next);
-            out.objectives.push(self.criterion.value(&mut c.variances()[n..].to_vec()));
+            let mut left = if self.criterion == TargetCriterion::LogDeterminant {
+                let lower = self.joint(&cross, n)?;
+                lower.diagonal().iter().map(|d| d * d).collect()
+            } else {
+                c.variances()[n..].to_vec()
+            };
+            out.objectives.push(self.criterion.value(&mut left));
         }
         Ok(out)
+    }
+
+    /// What every candidate would leave, up to a constant: smaller is better.
+    fn scores<P: Points<Scalar = f64>>(
+        &self,
+        c: &Residual<'_, P, K>,
+        cross: &[Vec<f64>],
+        n: usize,
+    ) -> Result<Vec<f64>, Error>
+    where
+        K: Kernel<P>,
+    {
+        let variances = c.variances();
+        let m = cross.len();
+        match self.criterion {
+            TargetCriterion::Mean => Ok((0..n)
+                .map(|j| -cross.iter().map(|row| row[j] * row[j]).sum::<f64>() / (variances[j] + self.noise))
+                .collect()),
+            TargetCriterion::LogDeterminant => {
+                let lower = self.joint(cross, n)?;
+                let mut solved = DMatrix::from_fn(m, n, |t, j| cross[t][j]);
+                // Pivots are positive.
+                lower.solve_lower_triangular_mut(&mut solved);
+                Ok((0..n)
+                    .map(|j| (-solved.column(j).norm_squared() / (variances[j] + self.noise)).ln_1p())
+                    .collect())
+            }
+            criterion => {
+                let mut after = vec![0.0; m];
+                Ok((0..n)
+                    .map(|j| {
+                        let pivot = variances[j] + self.noise;
+                        for (t, after) in after.iter_mut().enumerate() {
+                            *after = variances[n + t] - cross[t][j] * cross[t][j] / pivot;
+                        }
+                        criterion.value(&mut after)
+                    })
+                    .collect())
+            }
+        }
+    }
+
+    /// Cholesky factor of the targets' covariance with noise.
+    fn joint(&self, cross: &[Vec<f64>], n: usize) -> Result<DMatrix<f64>, Error> {
+        let m = cross.len();
+        let covariance =
+            DMatrix::from_fn(m, m, |t, u| cross[t][n + u] + if t == u { self.noise } else { 0.0 });
+        Ok(Cholesky::new(covariance)?.factor().lower_triangle())
     }
 }

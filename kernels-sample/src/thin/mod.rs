@@ -8,11 +8,16 @@ mod swap;
 
 use kernels_core::{Kernel, Points, PositiveDefinite, Rows};
 
-pub use compress::Compress;
+pub use compress::{Compress, CompressStream};
 pub use halve::optimal_four_point_half;
 pub use herding::{herd, random_sample, standard_thinning};
 
-use crate::{Error, access, error, random::Uniforms};
+use crate::{
+    Error,
+    access::{self, GramRows},
+    error,
+    random::Uniforms,
+};
 
 /// Kernel thinning of n points to n/2^m: KT-SPLIT with a split kernel, then KT-SWAP with the target kernel.
 ///
@@ -20,7 +25,8 @@ use crate::{Error, access, error, random::Uniforms};
 /// random sample of that size has n^(−¼).
 ///
 /// Without a split kernel of its own this is *target* kernel thinning; with a square root of the kernel *root* KT, with a
-/// fractional power *power* KT, with k/‖k‖∞ + k_α/‖k_α‖∞ KT+. The split does not depend on the split kernel's scale.
+/// fractional power *power* KT ([`SquareRoot`](kernels_core::SquareRoot) has both), with k/‖k‖∞ + k_α/‖k_α‖∞ KT+. The split
+/// does not depend on the split kernel's scale.
 ///
 /// **Complexity.** n²/2 kernel values to split, as many for the swap's means, O(n·d) memory: no Gram matrix is stored.
 /// Every value is computed once for all rounds.
@@ -114,8 +120,50 @@ impl<K, S> KernelThinning<K, S> {
         K: Kernel<P> + PositiveDefinite,
         S: Kernel<P>,
     {
-        let coresets = self.split(xs, rounds)?;
-        self.swap(xs, coresets)
+        let mut uniforms = Uniforms::new(self.seed);
+        let coin =
+            &mut |round: usize, parent: usize, pair: usize| uniforms.at((1 << round) + parent as u64, pair);
+        // Where the split sees the target's values, the swaps' means are its by-product.
+        let summed = self.split_kernel.is_none() && !self.mean_zero;
+        let (coresets, totals) = self.split_and_sum(xs, rounds, coin, summed)?;
+        let n = xs.len();
+        let means = (totals.len() == n).then(|| totals.into_iter().map(|t| t / n as f64).collect());
+        self.swap_with(xs, coresets, means)
+    }
+
+    /// [`KernelThinning::thin`] of weighted points: indices of ⌊n/2^rounds⌋ points, equally weighted, that represent Σ wᵢ δ(xᵢ).
+    ///
+    /// Points are first resampled to n equally weighted ones, each ⌊n wᵢ⌋ times or once more ([`resample`](crate::resample)); what is
+    /// split then is those, and what swaps lower is the MMD to the weighted points themselves. A point of large weight can
+    /// be kept more than once.
+    ///
+    /// **Errors.** As [`KernelThinning::thin`]; weights that are negative, not finite or all 0.
+    ///
+    /// ```
+    /// use kernels_core::{Rbf, Rows};
+    /// use kernels_sample::{KernelThinning, mmd2_weighted};
+    /// let xs = Rows::from_row_major((0..64).map(|i| f64::from(i) / 8.0).collect(), 64, 1)?;
+    /// let weights: Vec<f64> = (0..64).map(|i| f64::from(i < 16)).collect();
+    /// let kept = KernelThinning::new(Rbf::new(1.0)?).thin_weighted(&xs, &weights, 3)?;
+    /// assert!(kept.len() == 8 && kept.iter().all(|&i| i < 20));
+    /// # Ok::<(), kernels_sample::Error>(())
+    /// ```
+    pub fn thin_weighted<P>(&self, xs: &P, weights: &[f64], rounds: usize) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P> + PositiveDefinite,
+        S: Kernel<P>,
+    {
+        access::check("kernel thinning", &self.kernel, xs, 1)?;
+        let weights = error::weights(weights, xs.len())?;
+        let copies = crate::resample(&weights, xs.len(), self.seed)?;
+        let split = self.split(&xs.subset(&copies)?, rounds)?;
+        let candidates = split.into_iter().map(|c| c.into_iter().map(|i| copies[i]).collect());
+        let standard = swap::standard(copies.len(), copies.len() >> rounds);
+        let start = std::iter::once(standard.into_iter().map(|i| copies[i]).collect());
+        let means = if self.mean_zero { None } else { Some(access::gram_times(&self.kernel, xs, &weights)?) };
+        let coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
+        self.refine_with(xs, means.as_deref(), coreset)
     }
 
     /// KT-SPLIT alone: 2^rounds disjoint coresets of ⌊n/2^rounds⌋ points, each of which represents all. Points beyond the
@@ -146,13 +194,28 @@ impl<K, S> KernelThinning<K, S> {
         K: Kernel<P>,
         S: Kernel<P>,
     {
+        Ok(self.split_and_sum(xs, rounds, &mut coin, false)?.0)
+    }
+
+    fn split_and_sum<P>(
+        &self,
+        xs: &P,
+        rounds: usize,
+        coin: &mut split::Coin<'_>,
+        summed: bool,
+    ) -> Result<(Vec<Vec<usize>>, Vec<f64>), Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+        S: Kernel<P>,
+    {
         access::check("kernel thinning", &self.kernel, xs, 1)?;
         let multipliers = self.multipliers(xs.len(), rounds)?;
         match &self.split_kernel {
-            None => split::split(&self.kernel, xs, &multipliers, &mut coin),
+            None => split::split_and_sum(&self.kernel, xs, &multipliers, coin, summed),
             Some(kernel) => {
                 kernel.check(xs)?;
-                split::split(kernel, xs, &multipliers, &mut coin)
+                split::split_and_sum(kernel, xs, &multipliers, coin, summed)
             }
         }
     }
@@ -176,29 +239,67 @@ impl<K, S> KernelThinning<K, S> {
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
+        self.swap_with(xs, candidates, None)
+    }
+
+    /// With the means of the kernel's rows, if they are known.
+    fn swap_with<P>(
+        &self,
+        xs: &P,
+        candidates: Vec<Vec<usize>>,
+        means: Option<Vec<f64>>,
+    ) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+    {
         let size = candidates.first().map_or(0, Vec::len);
         error::at_least("a candidate coreset", 1, size)?;
         for candidate in &candidates {
             error::expect("points of a candidate coreset", size, candidate.len())?;
         }
-        let means = self.means(xs)?;
+        let means = match means {
+            Some(means) => Some(means),
+            None => self.means(xs)?,
+        };
         let start = std::iter::once(swap::standard(xs.len(), size));
-        let mut coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
-        swap::refine(&self.kernel, xs, means.as_deref(), &mut coreset, self.unique, self.passes)?;
-        Ok(coreset)
+        let coreset = swap::best(&self.kernel, xs, means.as_deref(), start.chain(candidates))?;
+        self.refine_with(xs, means.as_deref(), coreset)
     }
 
     /// The swaps alone, on a coreset of the caller. Each one lowers the MMD or leaves it.
     ///
     /// **Errors.** As [`KernelThinning::swap`].
-    pub fn refine<P>(&self, xs: &P, mut coreset: Vec<usize>) -> Result<Vec<usize>, Error>
+    pub fn refine<P>(&self, xs: &P, coreset: Vec<usize>) -> Result<Vec<usize>, Error>
     where
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
         xs.subset(&coreset)?;
         let means = self.means(xs)?;
-        swap::refine(&self.kernel, xs, means.as_deref(), &mut coreset, self.unique, self.passes)?;
+        self.refine_with(xs, means.as_deref(), coreset)
+    }
+
+    fn refine_with<P>(
+        &self,
+        xs: &P,
+        means: Option<&[f64]>,
+        mut coreset: Vec<usize>,
+    ) -> Result<Vec<usize>, Error>
+    where
+        P: Points<Scalar = f64>,
+        K: Kernel<P>,
+    {
+        if self.passes == 0 {
+            return Ok(coreset);
+        }
+        // The whole matrix only if its rows will be read more than once.
+        let most = if 2 * coreset.len() > xs.len() / 4 { swap::STORED } else { 0 };
+        let rows = GramRows::new(&self.kernel, xs, most)?;
+        let diagonal = kernels_core::diagonal(&self.kernel, xs)?;
+        let points = xs.subset(&coreset)?;
+        let sums = access::cross_times(&self.kernel, xs, &points, &vec![1.0; coreset.len()])?;
+        swap::refine(&rows, &diagonal, means, &sums, &mut coreset, self.unique, self.passes);
         Ok(coreset)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use kernels_core::{Block, Kernel, Points, Workspace};
 use nalgebra::DMatrixViewMut;
 
-use crate::{Error, parallel};
+use crate::{Error, access, parallel};
 
 /// Points of a chunk, when there are at most [`ROUNDS`] rounds.
 pub(super) const CHUNK: usize = 256;
@@ -26,6 +26,27 @@ pub(super) fn multipliers(n: usize, rounds: usize, delta: f64) -> Vec<f64> {
         .collect()
 }
 
+/// What a parent coreset knows of its pairs: the running squared scale σ² of its thresholds, and their number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scale {
+    sigma2: f64,
+    pairs: usize,
+}
+
+impl Scale {
+    /// Takes the next pair, at squared distance `b2` under the kernel: its number and its threshold.
+    pub(super) fn threshold(&mut self, b2: f64, multiplier: f64) -> (usize, f64) {
+        let a = (self.sigma2 * b2 * multiplier).sqrt().max(b2);
+        if self.sigma2 == 0.0 {
+            self.sigma2 = b2;
+        } else if a != 0.0 {
+            self.sigma2 += b2 * (1.0 + (b2 / a - 2.0) * self.sigma2 / a).max(0.0);
+        }
+        self.pairs += 1;
+        (self.pairs - 1, if a == 0.0 { 1.0 } else { a })
+    }
+}
+
 /// The state of the first rounds. Chunks come in order; what comes out does not depend on how the points came.
 pub(super) struct Splitter<P> {
     /// Multipliers of the rounds made here.
@@ -33,10 +54,13 @@ pub(super) struct Splitter<P> {
     chunks: Vec<P>,
     /// Coreset of every point of every chunk, after the last round.
     leaves: Vec<Vec<usize>>,
-    /// Squared scale and number of pairs so far, of every parent of every round.
-    parents: Vec<Vec<(f64, usize)>>,
+    /// Of every parent of every round.
+    parents: Vec<Vec<Scale>>,
     coresets: Vec<Vec<usize>>,
     seen: usize,
+    /// Sums of k(x, ·) over all points so far, of every point; empty unless asked for.
+    totals: Vec<f64>,
+    summed: bool,
 }
 
 impl<P: Points<Scalar = f64>> Splitter<P> {
@@ -47,9 +71,11 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
             multipliers: multipliers.to_vec(),
             chunks: Vec::new(),
             leaves: Vec::new(),
-            parents: (0..rounds).map(|j| vec![(0.0, 0); 1 << j]).collect(),
+            parents: (0..rounds).map(|j| vec![Scale::default(); 1 << j]).collect(),
             coresets: vec![Vec::new(); 1 << rounds],
             seen: 0,
+            totals: Vec::new(),
+            summed: false,
         }
     }
 
@@ -82,6 +108,13 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
         let at = Block::within(&chunk, 0..size, 0..size)?;
         kernel.block(&at, DMatrixViewMut::from_slice(&mut gram, size, size), &mut Workspace::new());
         kernel.diagonal(&chunk, 0..size, &mut diagonal);
+        if self.summed {
+            let past = &sums[rounds];
+            self.totals.extend((0..size).map(|p| {
+                let before: f64 = past.chunks_exact(size).map(|column| column[p]).sum();
+                before + gram[p * size..(p + 1) * size].iter().sum::<f64>()
+            }));
+        }
 
         let mut level: Vec<Vec<usize>> = vec![(0..size).collect()];
         for j in 0..rounds {
@@ -127,36 +160,28 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
             let (p0, p1) = (pair[0], pair[1]);
             let (row0, row1) = (&gram[p0 * size..(p0 + 1) * size], &gram[p1 * size..(p1 + 1) * size]);
             let b2 = (diagonal[p0] - 2.0 * row0[p1] + diagonal[p1]).max(0.0);
-            let (sigma2, count) = &mut self.parents[j][l];
-            let mut a = (*sigma2 * b2 * self.multipliers[j]).sqrt().max(b2);
-            if *sigma2 == 0.0 {
-                *sigma2 = b2;
-            } else if a != 0.0 {
-                *sigma2 += b2 * (1.0 + (b2 / a - 2.0) * *sigma2 / a).max(0.0);
-            }
-            if a == 0.0 {
-                a = 1.0;
-            }
+            let (number, a) = self.parents[j][l].threshold(b2, self.multipliers[j]);
             let side = |past: &[f64], here: &[usize]| -> f64 {
                 past[p0] - past[p1] + here.iter().map(|&z| row0[z] - row1[z]).sum::<f64>()
             };
             let alpha = side(past_right, &right) - side(past_left, &left);
             let p = 0.5 * (1.0 - alpha / a);
-            let swapped = coin(j, l, *count) <= p;
-            *count += 1;
+            let swapped = coin(j, l, number) <= p;
             left.push(if swapped { p1 } else { p0 });
             right.push(if swapped { p0 } else { p1 });
         }
         (left, right)
     }
 
-    /// Sums of k(p, z) over the past points z of every coreset, for the points p of a new chunk.
-    fn past<K: Kernel<P> + ?Sized>(&self, kernel: &K, chunk: &P) -> Vec<f64> {
+    /// Sums of k(p, z) over the past points z of every coreset, for the points p of a new chunk; and, if asked for, adds
+    /// those over p to the totals of the past points.
+    fn past<K: Kernel<P> + ?Sized>(&mut self, kernel: &K, chunk: &P) -> Vec<f64> {
         let (size, leaves) = (chunk.len(), self.coresets.len());
         let piece = |task: usize| -> Range<usize> { task * PIECE..((task + 1) * PIECE).min(size) };
         let parts = parallel::map(size.div_ceil(PIECE), |task| {
             let rows = piece(task);
             let mut sums = vec![0.0; rows.len() * leaves];
+            let mut columns = Vec::with_capacity(if self.summed { self.seen } else { 0 });
             let mut tile = vec![0.0; rows.len() * CHUNK];
             let mut ws = Workspace::new();
             for (old, leaf) in self.chunks.iter().zip(&self.leaves) {
@@ -167,15 +192,19 @@ impl<P: Points<Scalar = f64>> Splitter<P> {
                     let sums = &mut sums[leaf * rows.len()..(leaf + 1) * rows.len()];
                     sums.iter_mut().zip(column).for_each(|(sum, k)| *sum += k);
                 }
+                if self.summed {
+                    columns.extend(tile.chunks_exact(rows.len()).map(access::sum));
+                }
             }
-            sums
+            (sums, columns)
         });
         let mut all = vec![0.0; size * leaves];
-        for (task, part) in parts.iter().enumerate() {
+        for (task, (part, columns)) in parts.iter().enumerate() {
             let rows = piece(task);
             for (leaf, column) in part.chunks_exact(rows.len()).enumerate() {
                 all[leaf * size + rows.start..leaf * size + rows.end].copy_from_slice(column);
             }
+            self.totals.iter_mut().zip(columns).for_each(|(t, c)| *t += c);
         }
         all
     }
@@ -239,18 +268,32 @@ pub(super) fn split<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     multipliers: &[f64],
     coin: &mut Coin<'_>,
 ) -> Result<Vec<Vec<usize>>, Error> {
+    Ok(split_and_sum(kernel, xs, multipliers, coin, false)?.0)
+}
+
+/// [`split`], and the sums of the rows of the Gram matrix, which cost next to nothing beside it: of the points used, if
+/// `summed` and there is a round.
+pub(super) fn split_and_sum<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
+    kernel: &K,
+    xs: &P,
+    multipliers: &[f64],
+    coin: &mut Coin<'_>,
+    summed: bool,
+) -> Result<(Vec<Vec<usize>>, Vec<f64>), Error> {
     let rounds = multipliers.len();
     if rounds == 0 {
-        return Ok(vec![(0..xs.len()).collect()]);
+        return Ok((vec![(0..xs.len()).collect()], Vec::new()));
     }
     let used = if rounds < usize::BITS as usize { xs.len() >> rounds << rounds } else { 0 };
     if used == 0 {
-        return Ok(vec![Vec::new(); 1 << rounds.min(usize::BITS as usize - 1)]);
+        return Ok((vec![Vec::new(); 1 << rounds.min(usize::BITS as usize - 1)], Vec::new()));
     }
     let mut state = Rounds::new(multipliers.to_vec());
+    state.first.summed = summed;
     for start in (0..used).step_by(CHUNK) {
         let indices: Vec<usize> = (start..(start + CHUNK).min(used)).collect();
         state.absorb(kernel, xs.subset(&indices)?, coin)?;
     }
-    state.finish(kernel, &|_, members| Ok(xs.subset(members)?), coin)
+    let totals = std::mem::take(&mut state.first.totals);
+    Ok((state.finish(kernel, &|_, members| Ok(xs.subset(members)?), coin)?, totals))
 }

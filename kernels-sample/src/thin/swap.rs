@@ -2,7 +2,10 @@
 
 use kernels_core::{Kernel, Points};
 
-use crate::{Error, access};
+use crate::{
+    Error,
+    access::{self, GramRows, RowBuffer},
+};
 
 /// Mean of k over all pairs of a coreset minus twice its mean over coreset and input: MMD² up to a constant.
 pub(super) fn relative_mmd2<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
@@ -41,59 +44,86 @@ pub(super) fn best<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     Ok(best.1)
 }
 
+/// Largest number of points whose Gram matrix is kept while points are swapped: 32 MB.
+pub(super) const STORED: usize = 2048;
+
 /// Replaces the coreset's points one after the other by the best ones, `passes` times or until nothing changes.
 ///
-/// `means` are the means of the rows of the Gram matrix; without them the kernel is taken to have mean 0.
+/// `means` are the means of the rows of the Gram matrix, weighted or not; without them the kernel is taken to have mean 0. `sums` are the sums
+/// of its rows over the coreset.
 pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
-    kernel: &K,
-    xs: &P,
+    k: &GramRows<'_, P, K>,
+    diagonal: &[f64],
     means: Option<&[f64]>,
+    sums: &[f64],
     coreset: &mut [usize],
     unique: bool,
     passes: usize,
-) -> Result<usize, Error> {
-    let (n, s) = (xs.len(), coreset.len());
+) -> usize {
+    let (n, s) = (diagonal.len(), coreset.len());
     if s == 0 || passes == 0 {
-        return Ok(0);
+        return 0;
     }
     let scale = 2.0 / s as f64;
-    let mut row = vec![0.0; n];
-    let mut stat = vec![0.0; n];
-    kernel.diagonal(xs, 0..n, &mut stat);
-    stat.iter_mut().for_each(|v| *v /= s as f64);
-    for &c in coreset.iter() {
-        access::row(kernel, xs, c, &mut row);
-        stat.iter_mut().zip(&row).for_each(|(v, k)| *v += scale * k);
-    }
+    // stat is MMD² after adding a point to the others, up to a constant.
+    let mut stat: Vec<f64> = diagonal.iter().zip(sums).map(|(d, sum)| d / s as f64 + scale * sum).collect();
     if let Some(means) = means {
         stat.iter_mut().zip(means).for_each(|(v, m)| *v -= 2.0 * m);
     }
-    let mut inside = vec![false; n];
-    coreset.iter().for_each(|&c| inside[c] = true);
+    let mut count = vec![0_usize; n];
+    coreset.iter().for_each(|&c| count[c] += 1);
+    // Points that must not come in: at infinity.
+    let mut barred: Vec<f64> =
+        count.iter().map(|c| if unique && *c > 0 { f64::INFINITY } else { 0.0 }).collect();
+    // The point that came in last, whose row is added when the next one's is taken away.
+    let mut last: Option<usize> = None;
+    let (mut came, mut going) = (RowBuffer::default(), RowBuffer::default());
     for pass in 0..passes {
         let mut changed = false;
         for slot in coreset.iter_mut() {
             let old = *slot;
-            access::row(kernel, xs, old, &mut row);
-            stat.iter_mut().zip(&row).for_each(|(v, k)| *v -= scale * k);
-            let new = if unique {
-                let other = access::argmin(&stat, |y| !inside[y]);
-                other.filter(|&y| stat[y] < stat[old]).unwrap_or(old)
-            } else {
-                access::argmin(&stat, |_| true).unwrap_or(old)
-            };
+            let added = last.map(|l| k.row(l, &mut came));
+            let least = exchange(&mut stat, added, k.row(old, &mut going), &barred, scale);
+            let better = if unique { least < stat[old] } else { least <= stat[old] };
+            let new = (0..n).find(|&y| better && stat[y] + barred[y] <= least).unwrap_or(old);
             if new != old {
-                access::row(kernel, xs, new, &mut row);
-                inside[old] = false;
-                inside[new] = true;
+                count[old] -= 1;
+                count[new] += 1;
+                if unique {
+                    barred[new] = f64::INFINITY;
+                    barred[old] = if count[old] > 0 { f64::INFINITY } else { 0.0 };
+                }
                 changed = true;
                 *slot = new;
             }
-            stat.iter_mut().zip(&row).for_each(|(v, k)| *v += scale * k);
+            last = Some(new);
+            std::mem::swap(&mut came, &mut going);
         }
         if !changed {
-            return Ok(pass + 1);
+            return pass + 1;
         }
     }
-    Ok(passes)
+    passes
+}
+
+/// stat ← stat + scale · (added − removed); the least entry of stat + barred.
+fn exchange(stat: &mut [f64], added: Option<&[f64]>, removed: &[f64], barred: &[f64], scale: f64) -> f64 {
+    match added {
+        Some(added) => {
+            stat.iter_mut().zip(added).zip(removed).for_each(|((v, a), r)| *v += scale * (a - r));
+        }
+        None => stat.iter_mut().zip(removed).for_each(|(v, r)| *v -= scale * r),
+    }
+    // Eight running minima side by side.
+    let mut least = [f64::INFINITY; 8];
+    let (lanes, bars) = (stat.chunks_exact(8), barred.chunks_exact(8));
+    let rest = lanes.remainder().iter().zip(bars.remainder()).map(|(v, b)| v + b);
+    let rest = rest.fold(f64::INFINITY, f64::min);
+    for (values, bars) in lanes.zip(bars) {
+        for ((least, v), b) in least.iter_mut().zip(values).zip(bars) {
+            let open = v + b;
+            *least = if open < *least { open } else { *least };
+        }
+    }
+    least.iter().fold(rest, |a, b| a.min(*b))
 }

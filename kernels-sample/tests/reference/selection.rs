@@ -2,12 +2,13 @@
 
 use kernels_core::{AnyKernel, Exponential, Linear, Points, Rbf, Rows};
 use kernels_sample::{
-    BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, TargetCriterion, TargetVariance, cover,
-    features_cover, greedy_map, k_center, log_elementary_symmetric, orthogonal_matching_pursuit,
+    BatchFeatures, BatchMethod, BatchSelection, ClusterWeight, Coverage, Dpp, Saturation, TargetCriterion,
+    TargetVariance, cover, features_cover, frechet_classes, frechet_variances, greedy_map, information_gain,
+    k_center, label_propagation, log_elementary_symmetric, open_set_coreset, orthogonal_matching_pursuit,
 };
 use nalgebra::DVector;
 
-use crate::read::{all_close, cases, close, count, indices, matrix, number, read, rows, vector};
+use crate::read::{all_close, cases, close, count, indices, lists, matrix, number, read, rows, vector};
 
 #[test]
 fn batches() {
@@ -16,10 +17,6 @@ fn batches() {
     for case in cases(&file["cases"]) {
         let (pool, train) = (rows(&case["pool"]), rows(&case["train"]));
         for s in cases(&case["selections"]) {
-            // Not reproduced: the reference counts the points of a cluster by another rule.
-            if s["method"] == "lcmd_none" {
-                continue;
-            }
             let sigma = s["params"]["noise_sigma"].as_f64().unwrap_or(1e-3);
             let method = match s["method"].as_str().unwrap() {
                 "maxdiag" => BatchMethod::MaxDiag,
@@ -27,6 +24,7 @@ fn batches() {
                 "maxdist" => BatchMethod::MaxDist,
                 "lcmd" => BatchMethod::LargestCluster(ClusterWeight::SquaredDistance),
                 "lcmd_dist" => BatchMethod::LargestCluster(ClusterWeight::Distance),
+                "lcmd_none" => BatchMethod::LargestCluster(ClusterWeight::Count),
                 "fw" | "fw_kernel" => BatchMethod::FrankWolfe,
                 "bait_f" => BatchMethod::Bait,
                 "bait_fb" => BatchMethod::BaitForwardBackward,
@@ -128,7 +126,8 @@ fn targets() {
             "mv" => TargetCriterion::Max,
             "90v" => TargetCriterion::Percentile(90.0),
             "95v" => TargetCriterion::Percentile(95.0),
-            _ => continue,
+            "ent" => TargetCriterion::LogDeterminant,
+            other => panic!("{other}"),
         };
         let kernel = Rbf::new(1.0).unwrap() + 0.1 * Linear::new(0.0).unwrap();
         let expected = indices(&run["selected"]);
@@ -185,4 +184,99 @@ fn coverage() {
         assert_eq!(chosen, indices(&run["indices"]));
         all_close("weights", &weights, &vector(&run["weights"]), 1e-9);
     }
+}
+
+#[test]
+fn posterior_features() {
+    let file = read(include_str!("bmdal.json"));
+    for case in cases(&file["cases"]) {
+        let (pool, train) = (matrix(&case["pool"]), matrix(&case["train"]));
+        let features = BatchFeatures::new(pool, train).unwrap().scale().unwrap();
+        let factor = features.pool()[(0, 0)] / matrix(&case["pool"])[(0, 0)];
+        close("scale", factor, number(&case["scale_factor_linear"]), 1e-12, 0.0);
+        let posterior = features.posterior(0.01).unwrap();
+        let k = posterior.pool() * posterior.pool().transpose();
+        let diagonal: Vec<f64> = k.diagonal().iter().copied().collect();
+        all_close("diagonal", &diagonal, &vector(&case["posterior_diag_linear_sigma0p1"]), 1e-10);
+        for (i, row) in cases(&case["posterior_kernel_linear_rows0_2"]).iter().enumerate() {
+            let got: Vec<f64> = k.row(i).iter().copied().collect();
+            all_close("kernel", &got, &vector(row), 1e-10);
+        }
+    }
+}
+
+#[test]
+fn label_graphs() {
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["mig"];
+    let embeddings = matrix(&block["label_embeddings"]);
+    let similarities = &embeddings * embeddings.transpose();
+    for run in cases(&block["runs"]) {
+        let propagation =
+            label_propagation(&similarities, number(&run["threshold"]), number(&run["prop_weight"])).unwrap();
+        all_close("propagation", propagation.as_slice(), matrix(&run["propagation"]).as_slice(), 1e-10);
+        let expected = indices(&run["selected"]);
+        let found = information_gain(
+            &lists(&block["labels"]),
+            &vector(&block["quality"]),
+            &propagation,
+            Saturation::Power { shift: number(&run["a"]), exponent: number(&run["b"]) },
+            run["norm"] == true,
+            expected.len(),
+        )
+        .unwrap();
+        assert_eq!(found.indices, expected);
+        all_close("scores", &found.gains, &vector(&run["scores"]), 1e-10);
+    }
+}
+
+#[test]
+fn open_sets() {
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["simcore"];
+    let (centroids, open) = (rows(&block["centroids"]), rows(&block["openset"]));
+    for run in cases(&block["runs"]) {
+        let budget = count(&run["budget"]);
+        let got = open_set_coreset(
+            &centroids,
+            &open,
+            budget,
+            count(&run["patience"]),
+            number(&run["stop_thresh"]),
+            1,
+        )
+        .unwrap();
+        let rounds = lists(&run["rounds"]);
+        // The last round is cut at random where the budget ends it.
+        assert!(rounds.concat().len() <= budget);
+        assert_eq!(got, rounds.concat());
+    }
+}
+
+#[test]
+fn metric_classes() {
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["loki"];
+    let (distances, observed) = (matrix(&block["distances"]), indices(&block["observed_classes"]));
+    let probabilities = matrix(&block["probs"]);
+    let variances = frechet_variances(&distances, &observed, &probabilities).unwrap();
+    all_close("variances", (-variances).as_slice(), matrix(&block["neg_frechet_variance"]).as_slice(), 1e-12);
+    let got = frechet_classes(&distances, &observed, &probabilities).unwrap();
+    assert_eq!(got, indices(&block["prediction"]));
+}
+
+/// Greedy information gain ½ ln det(I + K/noise) is greedy MaxDet.
+#[test]
+fn gaussian_process_information_gain() {
+    let file = read(include_str!("subset_selection.json"));
+    let block = &file["blocks"]["gp_information_gain"];
+    let xs = rows(&file["blocks"]["apricot"]["X"]);
+    let noise = number(&block["noise"]);
+    let expected = indices(&block["selected"]);
+    let none = xs.subset(&[]).unwrap();
+    let got = BatchSelection::new(Rbf::new(1.0).unwrap(), BatchMethod::MaxDet)
+        .noise(noise)
+        .select(&xs, &none, expected.len())
+        .unwrap();
+    assert_eq!(got, expected);
 }

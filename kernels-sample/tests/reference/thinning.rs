@@ -1,6 +1,6 @@
 //! Kernel thinning, herding, Stein thinning.
 
-use kernels_core::{AnyKernel, Describe, Kernel, Points, Rbf, Rows};
+use kernels_core::{AnyKernel, Describe, Kernel, Points, Rbf, Rows, SquareRoot, spectral_power};
 use kernels_sample::{
     KernelThinning, Preconditioner, SteinKernel, SteinThinning, WildBootstrap, herd, ksd2, ksd2_unbiased,
     mmd2_to_input, optimal_four_point_half, with_scores,
@@ -184,5 +184,49 @@ fn stein() {
         let signs = matrix(&base["rademacher"]).transpose();
         let outcome = WildBootstrap::new(kernel).test_with(&points, &signs).unwrap();
         all_close("bootstrap", &outcome.null, &vector(&base["wild_bootstrap_V"]), 1e-10);
+    }
+}
+
+/// The split kernels of root, power and plus kernel thinning: core's powers of the spectral density.
+#[test]
+fn powers() {
+    let file = read(include_str!("kt_power_kernels.json"));
+    for case in cases(&file["entries"]) {
+        let d = case["d"].as_u64().unwrap_or(1) as usize;
+        let alpha = number(&case["alpha"]);
+        let text = match case["kind"].as_str().unwrap() {
+            "gaussian" => format!("rbf(length_scale={:e})", number(&case["sigma"])),
+            "laplace" => format!("exponential(length_scale={:e})", number(&case["sigma"])),
+            // (γr)^s K_s(γr) with s = ν − d/2 and γ = √(2s)/ℓ.
+            "matern" => {
+                let s = number(&case["nu"]) - 0.5 * d as f64;
+                let length = (2.0 * s).sqrt() / number(&case["gamma"]);
+                format!("matern(nu={s:e}, length_scale={length:e})")
+            }
+            _ => format!("bspline(order={}, length_scale=1)", count(&case["target_order"])),
+        };
+        let kernel: AnyKernel<f64> = text.parse().unwrap();
+        let power = spectral_power(&kernel, alpha, d).unwrap();
+        let origin = vec![0.0; d];
+        for (key, kernel) in [("target", &kernel), ("power", &power)] {
+            for (r, expected) in vector(&case["r"]).iter().zip(vector(&case[key])) {
+                let mut x = origin.clone();
+                x[0] = *r;
+                // Values of order 1, except far out.
+                close(&format!("{text} {key} {r}"), kernel.eval(&origin, &x), expected, 1e-10, 1e-3);
+            }
+        }
+    }
+    // Root and plus thinning are as good as the target's, far better than chance.
+    let xs =
+        Rows::from_row_major((0..1024).map(|i| (f64::from(i * i) * 0.618).sin()).collect(), 512, 2).unwrap();
+    let kernel = gaussian(4.0);
+    let root = kernel.spectral_power(0.5, 2).unwrap();
+    let mmd = |c: Vec<usize>| mmd2_to_input(&kernel, &xs, &c).unwrap().sqrt();
+    let target = mmd(KernelThinning::new(kernel.clone()).seed(1).thin(&xs, 4).unwrap());
+    let rooted = KernelThinning::new(kernel.clone()).split_kernel(root.clone()).seed(1);
+    let plus = KernelThinning::new(kernel.clone()).split_kernel(kernel.clone() + root).seed(1);
+    for got in [mmd(rooted.thin(&xs, 4).unwrap()), mmd(plus.thin(&xs, 4).unwrap())] {
+        assert!(got < 2.0 * target, "{got} {target}");
     }
 }

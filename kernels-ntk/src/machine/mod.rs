@@ -1,11 +1,16 @@
 //! Deep kernel machines: representation learning by Gram matrices.
 
+mod ascent;
+mod fit;
+
+pub use fit::{FittedGrams, SparseMachine};
+
 use kernels_core::dense::{Cholesky, product, product_transposed};
 use nalgebra::DMatrix;
 
 use crate::{
     Error,
-    dual::{Covariance, closed},
+    dual::{Covariance, closed, slopes},
     error::{same, within},
 };
 
@@ -30,6 +35,21 @@ impl GramKernel {
                 closed::dual(&relu, &c).map_or(f64::NAN, |d| 2.0 * d.value)
             }
             Self::SquaredExponential => (-0.5 * (gii + gjj - 2.0 * gij)).exp(),
+        }
+    }
+
+    /// Derivatives of an entry off the diagonal by G_ii, G_ij and G_jj.
+    fn slopes(self, gii: f64, gij: f64, gjj: f64) -> [f64; 3] {
+        match self {
+            Self::Linear => [0.0, 1.0, 0.0],
+            Self::Relu => {
+                let c = Covariance::new(gii.max(0.0), gij, gjj.max(0.0));
+                slopes::pair(&crate::Activation::relu(), &c, None, 0.0).of_value.map(|d| 2.0 * d)
+            }
+            Self::SquaredExponential => {
+                let k = self.value(gii, gij, gjj);
+                [-0.5 * k, k, -0.5 * k]
+            }
         }
     }
 
