@@ -2,8 +2,11 @@
 
 use std::{io::BufReader, path::Path};
 
-use kernels_core::Rows;
-use kernels_solvers::{ClassifierModel, GpModel, KrrModel};
+use kernels_core::{Points, Rows};
+use kernels_solvers::{
+    ClassifierModel, GpModel, KrrModel,
+    svm::{SvcModel, SvmModel},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -37,6 +40,36 @@ pub(crate) enum Solver {
     Krr(KrrModel<Rows<f64>, RowKernel>),
     Gp(Box<GpModel<Rows<f64>, RowKernel>>),
     Classifier(ClassifierModel<Rows<f64>, RowKernel>),
+    /// A regression on codes of the classes: the largest output wins.
+    Codes(KrrModel<Rows<f64>, RowKernel>),
+    Svm(SvcModel<Rows<f64>, RowKernel>),
+    SvmRegression(SvmModel<Rows<f64>, RowKernel>),
+}
+
+impl Solver {
+    /// Predicted numbers of a regression; `None` for classifiers.
+    pub(crate) fn numbers(&self, xs: &Rows<f64>) -> Result<Option<Vec<f64>>, Error> {
+        Ok(Some(match self {
+            Self::Krr(model) => model.predict(xs)?.as_slice().to_vec(),
+            Self::Gp(model) => model.predict_mean(xs)?.as_slice().to_vec(),
+            Self::SvmRegression(model) => model.decision(xs)?,
+            Self::Classifier(_) | Self::Codes(_) | Self::Svm(_) => return Ok(None),
+        }))
+    }
+
+    /// Predicted indices of classes; `None` for regressions.
+    pub(crate) fn labels(&self, xs: &Rows<f64>) -> Result<Option<Vec<usize>>, Error> {
+        Ok(Some(match self {
+            Self::Classifier(model) => model.predict(xs)?,
+            Self::Svm(model) => model.predict(xs)?,
+            Self::Codes(model) => {
+                let codes = model.predict(xs)?;
+                let best = |i: usize| codes.row(i).transpose().argmax().0;
+                (0..xs.len()).map(best).collect()
+            }
+            Self::Krr(_) | Self::Gp(_) | Self::SvmRegression(_) => return Ok(None),
+        }))
+    }
 }
 
 /// What can be read of any version.
@@ -52,6 +85,11 @@ impl Model {
             Solver::Krr(model) => model.kernel().to_string(),
             Solver::Gp(model) => model.kernel().to_string(),
             Solver::Classifier(model) => model.regression().kernel().to_string(),
+            Solver::Codes(model) => model.kernel().to_string(),
+            Solver::Svm(model) => {
+                model.machines().first().map_or(String::new(), |machine| machine.kernel().to_string())
+            }
+            Solver::SvmRegression(model) => model.kernel().to_string(),
         };
         Self {
             format: FORMAT.into(),

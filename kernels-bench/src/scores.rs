@@ -8,8 +8,18 @@ use serde_json::{Value, json};
 /// Scores of a model and of the baseline (the training mean, or the most frequent class).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scores {
-    Regression { rmse: f64, mae: f64, r2: f64, baseline_rmse: f64 },
-    Classification { accuracy: f64, log_loss: f64, baseline_accuracy: f64 },
+    Regression {
+        rmse: f64,
+        mae: f64,
+        r2: f64,
+        baseline_rmse: f64,
+    },
+    /// No log loss without probabilities.
+    Classification {
+        accuracy: f64,
+        log_loss: Option<f64>,
+        baseline_accuracy: f64,
+    },
 }
 
 pub(crate) fn regression(predicted: &[f64], truth: &[f64], train: &[f64]) -> Scores {
@@ -27,29 +37,26 @@ pub(crate) fn regression(predicted: &[f64], truth: &[f64], train: &[f64]) -> Sco
     }
 }
 
-/// `classes[k]` is the label of column k of the probabilities.
+/// Probabilities, where the model has them, come with the label of every column.
 pub(crate) fn classification(
     predicted: &[usize],
-    probabilities: &DMatrix<f64>,
-    classes: &[usize],
+    probabilities: Option<(DMatrix<f64>, &[usize])>,
+    classes: usize,
     truth: &[usize],
     train: &[usize],
 ) -> Scores {
     let n = truth.len() as f64;
     let right =
         |f: &dyn Fn(usize) -> usize| (0..truth.len()).filter(|&i| truth[i] == f(i)).count() as f64 / n;
-    let most_frequent =
-        classes.iter().copied().max_by_key(|c| train.iter().filter(|t| *t == c).count()).unwrap_or(0);
-    let log_loss = truth
-        .iter()
-        .enumerate()
-        .map(|(i, t)| {
-            let column = classes.iter().position(|c| c == t);
+    let most_frequent = (0..classes).max_by_key(|c| train.iter().filter(|t| *t == c).count()).unwrap_or(0);
+    let log_loss = probabilities.map(|(p, labels)| {
+        let loss = truth.iter().enumerate().map(|(i, t)| {
+            let column = labels.iter().position(|c| c == t);
             // A class that training did not have gets the least probability that is counted.
-            -column.map_or(0.0, |k| probabilities[(i, k)]).max(1e-15).ln()
-        })
-        .sum::<f64>()
-        / n;
+            -column.map_or(0.0, |k| p[(i, k)]).max(1e-15).ln()
+        });
+        loss.sum::<f64>() / n
+    });
     Scores::Classification {
         accuracy: right(&|i| predicted[i]),
         log_loss,
@@ -67,12 +74,13 @@ impl Scores {
         let [a, b, c, d] = mean(|scores| match *scores {
             Self::Regression { rmse, mae, r2, baseline_rmse } => [rmse, mae, r2, baseline_rmse],
             Self::Classification { accuracy, log_loss, baseline_accuracy } => {
-                [accuracy, log_loss, baseline_accuracy, 0.0]
+                [accuracy, log_loss.unwrap_or(f64::NAN), baseline_accuracy, 0.0]
             }
         });
         match parts.first() {
             Some(Self::Classification { .. }) => {
-                Self::Classification { accuracy: a, log_loss: b, baseline_accuracy: c }
+                let log_loss = Some(b).filter(|b| !b.is_nan());
+                Self::Classification { accuracy: a, log_loss, baseline_accuracy: c }
             }
             _ => Self::Regression { rmse: a, mae: b, r2: c, baseline_rmse: d },
         }
@@ -98,11 +106,14 @@ impl fmt::Display for Scores {
                 write!(f, "MAE       {mae:.6}\nR²        {r2:.4}")
             }
             Self::Classification { accuracy, log_loss, baseline_accuracy } => {
-                writeln!(
+                write!(
                     f,
                     "accuracy  {accuracy:.4}   (baseline, the most frequent class: {baseline_accuracy:.4})"
                 )?;
-                write!(f, "log loss  {log_loss:.4}")
+                match log_loss {
+                    Some(log_loss) => write!(f, "\nlog loss  {log_loss:.4}"),
+                    None => Ok(()),
+                }
             }
         }
     }

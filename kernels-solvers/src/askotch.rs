@@ -1,7 +1,9 @@
 //! Exact kernel ridge regression by accelerated sketch-and-project on blocks of coordinates.
 
+use std::path::Path;
+
 use kernels_core::{
-    Dense, Error as CoreError, Kernel, Points, PositiveDefinite, Progress, dense::SymmetricEigen,
+    Dense, Describe, Error as CoreError, Kernel, Points, PositiveDefinite, Progress, dense::SymmetricEigen,
 };
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
@@ -9,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Ended, Error, KrrModel, LowRankPreconditioner, Preconditioner, SolveReport, Targets,
+    checkpoint::{Checkpoint, FIRST, State, fold, fold_values},
     data::{checked, gram_f64},
     eigenpro::cross_times,
 };
@@ -17,7 +20,8 @@ use crate::{
 /// coordinates, each preconditioned by a low-rank approximation of its own block, with Nesterov's acceleration.
 ///
 /// For n so large that products with all of K are too slow to wait for: every iteration makes progress. The residual is
-/// computed once every n/b iterations.
+/// computed once every n/b iterations. The acceleration rests on constants that the paper takes from n, b and α alone; where they
+/// are too bold, the residual grows: when it is ten times the best one, the fit goes back to that and on without acceleration.
 ///
 /// ```
 /// use kernels_core::{Matern, Rows};
@@ -42,6 +46,7 @@ pub struct Askotch<K> {
     max_passes: usize,
     seed: u64,
     budget: usize,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl<K> Askotch<K> {
@@ -57,6 +62,7 @@ impl<K> Askotch<K> {
             max_passes: 200,
             seed: 0,
             budget: 64 << 20,
+            checkpoint: None,
         }
     }
 
@@ -108,10 +114,26 @@ impl<K> Askotch<K> {
         self
     }
 
+    /// Keeps the state in a file after every `every` passes, and goes on from it when it is there, to the same bits.
+    pub fn checkpoint(mut self, path: impl AsRef<Path>, every: usize) -> Self {
+        self.checkpoint = Some(Checkpoint::new(path.as_ref(), every));
+        self
+    }
+
+    fn fingerprint(&self, y: &DMatrix<f64>, block: usize) -> u64
+    where
+        K: Describe,
+    {
+        let (alpha, rank, accelerated, seed) = (self.ridge, self.rank, self.accelerated, self.seed);
+        let text = format!("askotch {:?} {alpha} {block} {rank} {accelerated} {seed}", y.shape());
+        let hash = fold_values(fold(FIRST, text.as_bytes()), y.iter());
+        self.kernel.params().iter().fold(hash, |h, p| fold_values(h, [&p.value]))
+    }
+
     /// Fits to points and targets.
     ///
-    /// **Errors.** Shapes that disagree, values that are not finite, α ≤ 0, a kernel that is not positive definite,
-    /// [`CoreError::Cancelled`]. **Complexity.** n² kernel values a pass; memory O(n + b²).
+    /// **Errors.** Shapes that disagree, values that are not finite, α ≤ 0, a kernel that is not positive definite, a checkpoint of
+    /// another fit, [`CoreError::Cancelled`]. **Complexity.** n² kernel values a pass; memory O(n + b²).
     pub fn fit<P, Y>(
         &self,
         xs: &P,
@@ -131,40 +153,94 @@ impl<K> Askotch<K> {
         let y = checked("ASkotch", &self.kernel, xs, y)?;
         let n = xs.len();
         let b = self.block.unwrap_or_else(|| (n / 100).max(32)).min(n);
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut all: Vec<usize> = (0..n).collect();
         let mut steps = Steps::new(self, xs, &y, b);
-        let mut history = vec![1.0];
         let size = y.norm();
         let per_pass = n.div_ceil(b);
-        let mut ended = if size > 0.0 { Ended::Iterations } else { Ended::Converged };
-        while ended == Ended::Iterations && history.len() <= self.max_passes {
+        let problem = self.fingerprint(&y, b);
+        let mut course = Course { history: vec![1.0], best: steps.w.clone(), least: 1.0 };
+        if let Some(state) = self.checkpoint.as_ref().map(|c| c.load(problem)).transpose()?.flatten() {
+            course = course.restored(&mut steps, state);
+        }
+        let mut ended = match course.history.last() {
+            Some(last) if size > 0.0 && *last > self.tolerance => Ended::Iterations,
+            _ => Ended::Converged,
+        };
+        while ended == Ended::Iterations && course.history.len() <= self.max_passes {
+            // Every pass draws from a stream of its own, so that a fit can go on between two.
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            rng.set_stream(course.history.len() as u64);
+            all.iter_mut().enumerate().for_each(|(i, to)| *to = i);
             for _ in 0..per_pass {
                 for i in 0..b {
                     all.swap(i, rng.random_range(i..n));
                 }
                 steps.step(&all[..b], rng.random())?;
-                if progress.step("ASkotch", history.len() - 1, self.max_passes).is_break() {
+                if progress.step("ASkotch", course.history.len() - 1, self.max_passes).is_break() {
                     return Err(CoreError::Cancelled.into());
                 }
             }
             let image = cross_times(&self.kernel, xs, xs, &steps.w, self.budget)?;
             let residual = (image + &steps.w * alpha - &y).norm() / size;
-            history.push(residual);
+            course.history.push(residual);
             if residual <= self.tolerance {
                 ended = Ended::Converged;
+            } else if !(residual <= 10.0 * course.least) && steps.accelerated {
+                steps.restart(&course.best);
+            } else if residual < course.least {
+                course.least = residual;
+                course.best.copy_from(&steps.w);
             } else if !residual.is_finite() {
                 return Err(CoreError::NotConverged {
                     what: "ASkotch",
-                    iterations: history.len() * per_pass,
+                    iterations: course.history.len() * per_pass,
                 }
                 .into());
             }
+            if let Some(checkpoint) = self.checkpoint.as_ref().filter(|c| c.is_due(course.history.len() - 1))
+            {
+                checkpoint.save(problem, &course.state(&steps))?;
+            }
         }
+        let history = course.history;
         let residual = history.last().copied().unwrap_or(1.0);
         let report = SolveReport { iterations: history.len() - 1, residual, history, ended, jitter: 0.0 };
         let w = steps.w;
         Ok((KrrModel::new(self.kernel.clone(), xs.clone(), w, DVector::zeros(y.ncols())), report))
+    }
+}
+
+/// How a fit has gone so far.
+struct Course {
+    history: Vec<f64>,
+    /// The solution of least residual.
+    best: DMatrix<f64>,
+    least: f64,
+}
+
+impl Course {
+    fn state<P, K>(&self, steps: &Steps<'_, P, K>) -> State {
+        State {
+            numbers: vec![u64::from(steps.accelerated), self.least.to_bits()],
+            matrices: vec![
+                steps.w.clone(),
+                steps.v.clone(),
+                steps.at.clone(),
+                self.best.clone(),
+                DMatrix::from_row_slice(1, self.history.len(), &self.history),
+            ],
+        }
+    }
+
+    /// The stored course, or this one when the state is of another form.
+    fn restored<P, K>(self, steps: &mut Steps<'_, P, K>, state: State) -> Self {
+        let numbers = <[u64; 2]>::try_from(state.numbers).ok();
+        let matrices = <[DMatrix<f64>; 5]>::try_from(state.matrices).ok();
+        let (Some([accelerated, least]), Some([w, v, at, best, history])) = (numbers, matrices) else {
+            return self;
+        };
+        (steps.w, steps.v, steps.at, steps.accelerated) = (w, v, at, accelerated == 1);
+        Self { history: history.as_slice().to_vec(), best, least: f64::from_bits(least) }
     }
 }
 
@@ -180,6 +256,7 @@ struct Steps<'a, P, K> {
     beta: f64,
     gamma: f64,
     mix: f64,
+    accelerated: bool,
 }
 
 /// Blocks up to this size are decomposed exactly.
@@ -202,7 +279,15 @@ impl<'a, P: Points, K: Kernel<P>> Steps<'a, P, K> {
             beta: 1.0 - (mu / nu).sqrt(),
             gamma,
             mix: 1.0 / (1.0 + gamma * nu),
+            accelerated: fit.accelerated,
         }
+    }
+
+    /// Goes on from `w` without acceleration, whose steps never increase the error in the norm of the matrix.
+    fn restart(&mut self, w: &DMatrix<f64>) {
+        self.w.copy_from(w);
+        self.at.copy_from(w);
+        self.accelerated = false;
     }
 
     fn step(&mut self, block: &[usize], seed: u64) -> Result<(), Error> {
@@ -212,7 +297,7 @@ impl<'a, P: Points, K: Kernel<P>> Steps<'a, P, K> {
             + self.at.select_rows(block) * alpha
             - self.y.select_rows(block);
         let d = self.direction(&points, &gradient, seed)?;
-        if !self.fit.accelerated {
+        if !self.accelerated {
             subtract(&mut self.w, block, &d, 1.0);
             self.at.copy_from(&self.w);
             return Ok(());

@@ -273,6 +273,17 @@ impl<P, K> KrrModel<P, K> {
     pub fn intercepts(&self) -> &DVector<f64> {
         &self.intercepts
     }
+
+    /// The same model with a constant added to every output: what was taken off the targets before the fit.
+    ///
+    /// # Errors
+    /// Not one constant an output, constants that are not finite.
+    pub fn raised(mut self, by: &[f64]) -> Result<Self, Error> {
+        expect("constants (one an output)", self.intercepts.len(), by.len())?;
+        crate::data::finite("constant", by, by.len())?;
+        self.intercepts.iter_mut().zip(by).for_each(|(b, c)| *b += c);
+        Ok(self)
+    }
 }
 
 impl<P: Points, K: Kernel<P>> KrrModel<P, K> {

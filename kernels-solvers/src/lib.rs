@@ -91,7 +91,7 @@ pub use cpd::{CpdInterpolation, CpdModel};
 pub use data::Targets;
 pub use eigenpro::EigenPro;
 pub use error::Error;
-pub use falkon::{Falkon, uniform_landmarks};
+pub use falkon::{CenterScores, Falkon, uniform_landmarks};
 pub use gp::{
     ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel,
     GpPrediction, HeteroscedasticGp, HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs,
@@ -102,7 +102,7 @@ pub use incremental::{IncrementalKrr, PartialFit};
 pub use krr::{Intervals, Krr, KrrModel, LeaveOneOut};
 pub use krylov::{BlockJacobi, ConjugateGradients, Identity, LowRankPreconditioner, Minres, Preconditioner};
 pub use leverage::{Leverage, leverage_landmarks};
-pub use log_falkon::LogFalkon;
+pub use log_falkon::{LogFalkon, LogFalkonModel};
 pub use logistic::{KernelLogistic, LogisticModel};
 pub use minimise::Stop;
 pub use path::{Criterion, PathPoint, RidgePath};

@@ -1,13 +1,15 @@
 //! What a fit will cost before it runs, and the choice of a method by it.
 
+use std::fmt;
+
 use kernels_core::{
     Error as CoreError, Kernel, LazyGram, PivotedCholesky, Points, PositiveDefinite, Progress, Real, Shifted,
 };
 use nalgebra::DVector;
 
 use crate::{
-    Askotch, ConjugateGradients, Error, Falkon, Krr, KrrModel, LowRankPreconditioner, SolveReport, Targets,
-    data::checked,
+    Askotch, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel, LowRankPreconditioner,
+    SolveReport, Targets, data::checked, uniform_landmarks,
 };
 
 /// A way to fit a kernel regression.
@@ -32,6 +34,19 @@ pub enum Method {
     },
     /// A support vector machine by SMO with a cache of rows.
     Svm,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact => f.write_str("exact Cholesky"),
+            Self::ConjugateGradients => f.write_str("conjugate gradients"),
+            Self::Askotch => f.write_str("ASkotch"),
+            Self::Falkon { centers } => write!(f, "Falkon on {centers} centres"),
+            Self::EigenPro { centers } => write!(f, "EigenPro on {centers} centres"),
+            Self::Svm => f.write_str("a support vector machine"),
+        }
+    }
 }
 
 /// Estimated cost of a fit.
@@ -66,7 +81,8 @@ pub fn plan(n: usize, d: usize, outputs: usize, method: Method) -> Plan {
     let value = 2.0 * d + PROFILE;
     let (bytes, flops) = match method {
         Method::Exact => {
-            (8.0 * n * n + 24.0 * n * t, n * n * value / 2.0 + n * n * n / 3.0 + 2.0 * n * n * t)
+            // The matrix, and its factor.
+            (16.0 * n * n + 24.0 * n * t, n * n * value / 2.0 + n * n * n / 3.0 + 2.0 * n * n * t)
         }
         Method::ConjugateGradients => {
             let rank = rank(n as usize) as f64;
@@ -82,7 +98,7 @@ pub fn plan(n: usize, d: usize, outputs: usize, method: Method) -> Plan {
         Method::Falkon { centers } => {
             let m = (centers as f64).min(n);
             (
-                8.0 * (5.0 * m * m + 24.0 * m * t + n * t) + WORKING,
+                8.0 * (8.0 * m * m + 24.0 * m * t + n * t) + WORKING,
                 21.0 * n * m * (value + 4.0 * t) + 2.0 * m * m * m,
             )
         }
@@ -93,8 +109,11 @@ pub fn plan(n: usize, d: usize, outputs: usize, method: Method) -> Plan {
         }
         Method::Svm => (8.0 * 10.0 * n + 200e6_f64.min(8.0 * n * n), 5.0 * n * n * value),
     };
-    let reason = format!("{bytes:.2e} bytes and {flops:.2e} operations");
-    Plan { method, bytes, flops, reason }
+    Plan { method, bytes, flops, reason: described(bytes, flops) }
+}
+
+fn described(bytes: f64, flops: f64) -> String {
+    format!("{bytes:.2e} bytes and {flops:.2e} operations")
 }
 
 /// Working memory of lazy products.
@@ -125,12 +144,13 @@ pub struct AutoRegression<K> {
     seconds: f64,
     rate: f64,
     seed: u64,
+    streamed: bool,
 }
 
 impl<K> AutoRegression<K> {
     /// α = 1, 2 GB, 600 seconds at 10¹⁰ operations a second.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, ridge: 1.0, memory: 2e9, seconds: 600.0, rate: 1e10, seed: 0 }
+        Self { kernel, ridge: 1.0, memory: 2e9, seconds: 600.0, rate: 1e10, seed: 0, streamed: false }
     }
 
     /// Sets α > 0 of (K + αI) c = y; Falkon's λ is α / n.
@@ -163,6 +183,28 @@ impl<K> AutoRegression<K> {
         self
     }
 
+    /// Whether the data are read from a [`BlockSource`](crate::BlockSource): then methods that need all points at hand are not
+    /// considered, and the method found is for [`Falkon::fit_source`].
+    pub fn streamed(mut self, streamed: bool) -> Self {
+        self.streamed = streamed;
+        self
+    }
+
+    /// Working memory of kernel products.
+    fn budget(&self) -> usize {
+        (self.memory / 4.0).clamp(65536.0, WORKING) as usize
+    }
+
+    /// The cost of a given method, with working memory as this memory allows.
+    pub fn cost(&self, n: usize, d: usize, outputs: usize, method: Method) -> Plan {
+        let mut p = plan(n, d, outputs, method);
+        if matches!(method, Method::Falkon { .. } | Method::EigenPro { .. }) {
+            p.bytes += self.budget() as f64 - WORKING;
+            p.reason = described(p.bytes, p.flops);
+        }
+        p
+    }
+
     /// The method that [`AutoRegression::fit`] will take, with its cost and the reason. Allocates nothing.
     ///
     /// # Errors
@@ -170,25 +212,24 @@ impl<K> AutoRegression<K> {
     pub fn plan(&self, n: usize, d: usize, outputs: usize) -> Result<Plan, Error> {
         let limit = self.seconds * self.rate;
         let mut refused = Vec::new();
-        let names = [
-            ("exact Cholesky", Method::Exact),
-            ("conjugate gradients", Method::ConjugateGradients),
-            ("ASkotch", Method::Askotch),
-        ];
-        for (name, method) in names {
-            let p = plan(n, d, outputs, method);
+        let whole = [Method::Exact, Method::ConjugateGradients, Method::Askotch];
+        for method in whole.into_iter().filter(|_| !self.streamed) {
+            let p = self.cost(n, d, outputs, method);
             if let Some(why) = self.excess(&p, limit) {
-                refused.push(format!("{name} would need {why}"));
+                refused.push(format!("{method} would need {why}"));
             } else {
-                return Ok(Self::reasoned(p, name, &refused));
+                return Ok(Self::reasoned(p, &refused));
             }
+        }
+        if self.streamed {
+            refused.push("the data are read from a file in every pass".to_owned());
         }
         let mut centers = n.min(20_000);
         loop {
-            let p = plan(n, d, outputs, Method::Falkon { centers });
+            let p = self.cost(n, d, outputs, Method::Falkon { centers });
             let fits = p.bytes <= self.memory;
             if fits && (p.flops <= limit || centers <= 50) {
-                return Ok(Self::reasoned(p, &format!("Falkon on {centers} centres"), &refused));
+                return Ok(Self::reasoned(p, &refused));
             }
             if centers <= 50 {
                 let (needed, available) = (p.bytes as usize, self.memory as usize);
@@ -208,8 +249,8 @@ impl<K> AutoRegression<K> {
         }
     }
 
-    fn reasoned(mut p: Plan, name: &str, refused: &[String]) -> Plan {
-        let mut reason = format!("{name}: {}", p.reason);
+    fn reasoned(mut p: Plan, refused: &[String]) -> Plan {
+        let mut reason = format!("{}: {}", p.method, p.reason);
         if !refused.is_empty() {
             reason = format!("{reason}; {}", refused.join("; "));
         }
@@ -234,32 +275,68 @@ impl<K> AutoRegression<K> {
     {
         let targets = checked("regression", &self.kernel, xs, y)?;
         let plan = self.plan(xs.len(), features, targets.ncols())?;
-        let kernel = self.kernel.clone();
-        let (model, report) = match plan.method {
+        let (model, report) = self.fit_by(plan.method, xs, &targets, progress)?;
+        Ok((model, report, plan))
+    }
+
+    /// Fits by a given method, within the memory for kernel products that the budget leaves. EigenPro has no ridge: it stops
+    /// early instead.
+    ///
+    /// # Errors
+    /// Those of the method; [`Error::Unsupported`] for a support vector machine, which is no kernel ridge regression.
+    pub fn fit_by<P, Y>(
+        &self,
+        method: Method,
+        xs: &P,
+        y: &Y,
+        progress: &mut dyn Progress,
+    ) -> Result<(KrrModel<P, K>, SolveReport), Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+        Y: Targets + ?Sized,
+    {
+        let targets = checked("regression", &self.kernel, xs, y)?;
+        let (kernel, n) = (self.kernel.clone(), xs.len());
+        match method {
+            Method::Exact => {
+                let model = Krr::new(kernel).ridge(self.ridge).fit(xs, &targets)?;
+                Ok((model, SolveReport::direct()))
+            }
             Method::ConjugateGradients => {
-                let budget = 64 << 20;
-                let k = LazyGram::new(&self.kernel, xs, budget)?;
-                let low =
-                    PivotedCholesky::new(rank(xs.len())).accelerated(self.seed, 64).run(&k, progress)?;
+                let k = LazyGram::new(&self.kernel, xs, self.budget())?;
+                let low = PivotedCholesky::new(rank(n)).accelerated(self.seed, 64).run(&k, progress)?;
                 let preconditioner = LowRankPreconditioner::new(&low, self.ridge)?;
                 let operator = Shifted::new(k, P::Scalar::of(self.ridge));
                 let (c, report) =
                     ConjugateGradients::new().solve(&operator, &targets, &preconditioner, None, progress)?;
                 let outputs = c.ncols();
-                (KrrModel::new(kernel, xs.clone(), c, DVector::zeros(outputs)), report)
+                Ok((KrrModel::new(kernel, xs.clone(), c, DVector::zeros(outputs)), report))
             }
-            Method::Askotch => {
-                Askotch::new(kernel).ridge(self.ridge).seed(self.seed).fit(xs, &targets, progress)?
-            }
-            Method::Falkon { centers } => Falkon::new(kernel, centers)
-                .lambda(self.ridge / xs.len() as f64)
+            Method::Askotch => Askotch::new(kernel)
+                .ridge(self.ridge)
                 .seed(self.seed)
-                .fit(xs, &targets, progress)?,
-            _ => {
-                let model = Krr::new(kernel).ridge(self.ridge).fit(xs, &targets)?;
-                (model, SolveReport::direct())
+                .budget(self.budget())
+                .fit(xs, &targets, progress),
+            Method::Falkon { centers } => Falkon::new(kernel, centers)
+                .lambda(self.ridge / n as f64)
+                .seed(self.seed)
+                .budget(self.budget())
+                .sketched(true)
+                .fit(xs, &targets, progress),
+            Method::EigenPro { centers } => {
+                let chosen = xs.subset(&uniform_landmarks(n, centers, self.seed))?;
+                let mut source = InMemory::new(xs.clone(), &targets)?;
+                EigenPro::new(kernel).seed(self.seed).budget(self.budget()).fit_centers(
+                    &mut source,
+                    &chosen,
+                    progress,
+                )
             }
-        };
-        Ok((model, report, plan))
+            Method::Svm => Err(Error::Unsupported {
+                what: "kernel ridge regression by a support vector machine",
+                reason: "its loss is another: use svm::SupportVectorRegression",
+            }),
+        }
     }
 }

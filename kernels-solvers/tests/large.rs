@@ -63,6 +63,35 @@ fn nystrom_regression() {
     }
 }
 
+/// Leave-one-out against refits, and the objectives of an independent implementation, which are of the first output.
+#[test]
+fn scores_of_centers() {
+    let file = read(include_str!("reference/nystrom_falkon.json"));
+    let (xs, y) = (Rows::new(&matrix(&file["X"])), matrix(&file["Y"]));
+    let kernel = Rbf::new((0.5_f64 / 0.4).sqrt()).unwrap();
+    let lambda = file["lambda"].as_f64().unwrap();
+    let falkon = Falkon::new(kernel, 8).centers(indices(&file["center_indices"])).lambda(lambda);
+    let mut source = InMemory::new(xs.clone(), &y.columns(0, 1).into_owned()).unwrap();
+    let scores = falkon.scores(&mut source).unwrap();
+    let r = &file["hopt"];
+    let number = |v: &Value| v.as_f64().unwrap();
+    // Formulas over a matrix of condition 1e4.
+    close("loo", scores.residuals.as_slice(), &vector(&file["loo_brute"]), 1e-9);
+    let trace: f64 = vector(&file["hat_diag"]).iter().sum();
+    close("dof", &[scores.degrees_of_freedom], &[trace], 1e-10);
+    close("complexity", &[scores.complexity], &[number(&r["nystrom_compreg"]["total"])], 1e-10);
+    close("evidence", &[scores.evidence], &[number(&r["sgpr_elbo"])], 1e-10);
+    close("gcv", &[scores.gcv], &[number(&r["gcv"])], 1e-9);
+    // Both outputs: means and sums of single ones.
+    let second =
+        falkon.scores(&mut InMemory::new(xs.clone(), &y.columns(1, 1).into_owned()).unwrap()).unwrap();
+    let both = falkon.scores(&mut InMemory::new(xs.clone(), &y).unwrap()).unwrap();
+    close("gcv", &[both.gcv], &[(scores.gcv + second.gcv) / 2.0], 1e-12);
+    close("evidence", &[both.evidence], &[scores.evidence + second.evidence], 1e-12);
+    let weighted = falkon.weights(vec![1.0; xs.len()]);
+    assert!(matches!(weighted.scores(&mut source), Err(Error::Unsupported { .. })));
+}
+
 #[test]
 fn logistic_regression() {
     let file = read(include_str!("reference/kernel_logistic.json"));
@@ -211,7 +240,7 @@ fn every_solver_converges_to_the_exact_solution() {
 }
 
 /// Steps of the computed batch do not diverge, for every kernel and batch. Single steps of stochastic gradients on noisy targets
-/// fluctuate by some percent.
+/// fluctuate: by 7 % at most here, with batches of 1.
 #[test]
 fn computed_steps_are_stable() {
     let (xs, y) = smooth(300);
@@ -224,7 +253,7 @@ fn computed_steps_are_stable() {
             }
             let (_, report) = fit.fit(&xs, &y, &mut ()).unwrap();
             for pair in report.history.windows(2) {
-                assert!(pair[1] < 1.2 * pair[0], "{text}, batch {batch:?}: {:?}", report.history);
+                assert!(pair[1] < 1.1 * pair[0], "{text}, batch {batch:?}: {:?}", report.history);
             }
         }
     }
@@ -411,6 +440,15 @@ fn resumable(
                 .checkpoint(path, 1);
             fit.fit(&xs, &y, progress).unwrap().0.coefficients().clone()
         }
+        "askotch" => {
+            let fit = Askotch::new(kernel).ridge(1e-2).block(30).tolerance(0.0).max_passes(12);
+            fit.checkpoint(path, 1).fit(&xs, &y, progress).unwrap().0.coefficients().clone()
+        }
+        "conjugate gradients" => {
+            let operator = Shifted::new(LazyGram::new(&kernel, &xs, 1 << 20).unwrap(), 1e-2);
+            let solver = ConjugateGradients::new().tolerance(0.0).max_iterations(60).checkpoint(path, 1);
+            solver.solve(&operator, &y, &Identity, None, progress).unwrap().0
+        }
         _ => {
             let centers = xs.subset(&uniform_landmarks(300, 40, 2)).unwrap();
             let fit = EigenPro::new(kernel).sample(100).directions(20).epochs(4).batch(20).delay(2);
@@ -435,7 +473,7 @@ fn child_of_the_crash_test() {
 /// A process that is killed (SIGKILL) in the middle of a fit leaves a checkpoint from which another goes on to the same bits.
 #[test]
 fn killed_and_resumed_fits_give_the_same_bits() {
-    for solver in ["falkon", "eigenpro 2", "eigenpro 4"] {
+    for solver in ["falkon", "eigenpro 2", "eigenpro 4", "askotch", "conjugate gradients"] {
         let folder = std::env::temp_dir().join(format!(
             "kernels-crash-{}-{}",
             std::process::id(),
@@ -573,4 +611,104 @@ fn plans_and_automatic_choice() {
     assert_eq!(methods[..3], [Method::Exact, Method::ConjugateGradients, Method::Askotch]);
     assert!(matches!(methods[3], Method::Falkon { .. }));
     assert!(auto.memory(1e3).plan(200_000, 10, 1).is_err());
+}
+
+/// The same budget for data that are read in every pass: only methods that read them so.
+#[test]
+fn plans_of_streamed_data_and_given_methods() {
+    let auto = AutoRegression::new(Rbf::new(0.8).unwrap()).ridge(1e-3);
+    let plan = auto.clone().streamed(true).plan(300, 2, 1).unwrap();
+    assert!(matches!(plan.method, Method::Falkon { centers: 300 }), "{}", plan.reason);
+    assert_eq!(plan.method.to_string(), "Falkon on 300 centres");
+    assert!(auto.clone().memory(1e9).cost(1_000, 2, 1, plan.method).bytes <= plan.bytes + 64e6);
+    let (xs, y) = smooth(300);
+    let truth = Krr::new(Rbf::new(0.8).unwrap()).ridge(1e-3).fit(&xs, &y).unwrap().predict(&xs).unwrap();
+    for (method, bound) in [
+        (Method::Exact, 1e-12),
+        (Method::ConjugateGradients, 1e-5),
+        (Method::Askotch, 1e-2),
+        (Method::Falkon { centers: 150 }, 1e-2),
+        (Method::EigenPro { centers: 150 }, 0.2),
+    ] {
+        let (model, _) = auto.fit_by(method, &xs, &y, &mut ()).unwrap();
+        let error = (model.predict(&xs).unwrap() - &truth).norm() / truth.norm();
+        assert!(error < bound, "{method}: {error:e}");
+        let raised = model.clone().raised(&vec![2.0; y.ncols()]).unwrap();
+        let apart = raised.predict(&xs).unwrap() - model.predict(&xs).unwrap();
+        assert!(apart.add_scalar(-2.0).amax() < 1e-12);
+        assert!(model.raised(&[f64::NAN]).is_err());
+    }
+    assert!(matches!(auto.fit_by(Method::Svm, &xs, &y, &mut ()), Err(Error::Unsupported { .. })));
+}
+
+/// With next to no ridge the constants of the acceleration are too bold: the fit notices, and never ends where it began or worse.
+#[test]
+fn acceleration_that_diverges_is_given_up() {
+    let (xs, y) = smooth(500);
+    for alpha in [1e-3, 1e-6, 1e-9] {
+        let fit = Askotch::new(Rbf::new(1.5).unwrap()).ridge(alpha).max_passes(60);
+        let (model, report) = fit.fit(&xs, &y, &mut ()).unwrap();
+        assert!(report.residual < 0.5, "{alpha}: {report:?}");
+        assert!((model.predict(&xs).unwrap() - &y).norm() < 0.5 * y.norm());
+    }
+}
+
+/// With two classes, the difference of the two functions is that of the logistic loss with half the penalty; with three, the gradient
+/// of the objective vanishes.
+#[test]
+fn logistic_regression_of_many_classes() {
+    let (xs, y) = smooth(150);
+    let n = xs.len();
+    let labels: Vec<usize> = (0..n).map(|i| if y[(i, 0)] > 0.0 { 8 } else { 3 }).collect();
+    let signs: Vec<f64> = labels.iter().map(|l| if *l == 8 { 1.0 } else { -1.0 }).collect();
+    let kernel = Rbf::new(0.8).unwrap();
+    let weights: Vec<f64> = (0..n).map(|i| 0.5 + (i % 3) as f64).collect();
+    let fit = |lambda: f64| LogFalkon::new(kernel.clone(), 40).lambda(lambda).tolerance(1e-13).seed(4);
+    let (two, report) = fit(2e-3).weights(weights.clone()).fit_classes(&xs, &labels, &mut ()).unwrap();
+    assert_eq!((two.classes(), report.ended), (&[3, 8][..], Ended::Converged));
+    let (one, _) = fit(1e-3).weights(weights.clone()).fit(&xs, &signs, &mut ()).unwrap();
+    let (f, g) = (two.scores().predict(&xs).unwrap(), one.predict(&xs).unwrap());
+    let apart = (f.column(1) - f.column(0) - g.column(0)).amax();
+    // Decrement²/2 of 1e-13 (the objective has 16 digits) is 5e-7 in the norm of the Hessian, which is at least the penalty: 1.4e-5.
+    assert!(apart < 1e-4 * g.amax(), "{apart:e}");
+    let p = two.predict_probability(&xs).unwrap();
+    assert!(p.row_iter().all(|row| (row.sum() - 1.0).abs() < 1e-12 && row.min() >= 0.0));
+
+    let three: Vec<usize> = (0..n).map(|i| i % 3 * usize::from(y[(i, 0)] > -0.3)).collect();
+    let (model, _) = fit(1e-3).fit_classes(&xs, &three, &mut ()).unwrap();
+    let scores = model.scores();
+    let (cross, kmm) = (
+        kernels_core::cross_gram(&kernel, scores.points(), &xs).unwrap(),
+        gram(&kernel, scores.points()).unwrap(),
+    );
+    let mut slopes = model.predict_probability(&xs).unwrap();
+    for (i, label) in three.iter().enumerate() {
+        slopes[(i, *label)] -= 1.0;
+    }
+    let gradient = cross * slopes / n as f64 + kmm * scores.coefficients() * 1e-3;
+    // The Hessian's norm is below 40: 5e-7 of decrement is less than 5e-6 of gradient.
+    assert!(gradient.amax() < 5e-6, "{:e}", gradient.amax());
+    assert!(fit(1e-3).fit_classes(&xs, &vec![1; n], &mut ()).is_err());
+    let mut source = InMemory::new(xs.clone(), &DMatrix::repeat(n, 2, 0.5)).unwrap();
+    assert!(matches!(fit(1e-3).fit_indicators(&mut source, &mut ()), Err(Error::Value { .. })));
+}
+
+/// Columns that are computed in pieces, by all cores, have the bits of single values' blocks.
+#[test]
+fn long_columns() {
+    let (xs, _) = smooth(5000);
+    let kernel: AnyKernel<f64> = "matern(nu=1.5) + white(variance=0.5)".parse().unwrap();
+    let lazy = LazyGram::new(&kernel, &xs, 1 << 20).unwrap();
+    let indices = [4999, 0, 2048, 2047];
+    let mut out = DMatrix::zeros(5000, 4);
+    kernels_core::Operator::columns(&lazy, &indices, out.as_view_mut()).unwrap();
+    let some = xs.subset(&indices).unwrap();
+    let expected = kernels_core::cross_gram(&kernel, &xs, &some).unwrap();
+    for (k, &j) in indices.iter().enumerate() {
+        for i in 0..5000 {
+            let noise = if i == j { 0.5 } else { 0.0 };
+            assert!((out[(i, k)] - expected[(i, k)] - noise).abs() < 1e-14, "{i} {j}");
+        }
+    }
+    kernels_core::Operator::columns(&lazy, &[], DMatrix::zeros(5000, 0).as_view_mut()).unwrap();
 }

@@ -2,7 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 use kernels_core::{AnyKernel, Error as CoreError, Matern, Points, Rbf, Rows};
-use kernels_solvers::{Calibration, Error, GaussianProcess, KernelClassifier, Krr, Objective, RidgePath};
+use kernels_solvers::{
+    Calibration, Error, GaussianProcess, GpClassifier, KernelClassifier, Krr, LogFalkon, Objective,
+    RidgePath, SparseGaussianProcess,
+    closed_form::ConditionalMean,
+    svm::SupportVectorClassifier,
+    unsupervised::{ExplainedClusters, KernelKMeans, UnivariateRbf},
+};
 use nalgebra::DMatrix;
 use proptest::prelude::*;
 
@@ -281,6 +287,25 @@ fn stored_models_predict_the_same_bits() {
             .unwrap();
         assert_eq!(again(&model).predict_probability(&xs).unwrap(), model.predict_probability(&xs).unwrap());
     }
+    let two: Vec<usize> = labels.iter().map(|l| usize::from(*l > 0)).collect();
+    let model = GpClassifier::new(kernel.clone()).optimise(false).fit(&xs, &two).unwrap();
+    assert_eq!(again(&model).predict_probability(&xs).unwrap(), model.predict_probability(&xs).unwrap());
+    let plain: AnyKernel<f64> = "1.3 * matern(nu=1.5, length_scale=[0.7, 0.9])".parse().unwrap();
+    let sparse = SparseGaussianProcess::new(plain, 10).optimise(false).fit(&xs, &y).unwrap();
+    assert_eq!(again(&sparse).predict(&xs).unwrap(), sparse.predict(&xs).unwrap());
+    let mean = ConditionalMean::new(kernel.clone(), &xs, 0.1).unwrap();
+    assert_eq!(again(&mean).weights(&xs).unwrap(), mean.weights(&xs).unwrap());
+    let (many, _) = LogFalkon::new(kernel.clone(), 10).fit_classes(&xs, &labels, &mut ()).unwrap();
+    assert_eq!(again(&many), many);
+    let votes = SupportVectorClassifier::new(kernel.clone()).one_versus_one(true).fit(&xs, &labels).unwrap();
+    assert_eq!(again(&votes), votes);
+    let clusters = KernelKMeans::new(Rbf::new(1.0).unwrap(), 3).fit(&xs).unwrap();
+    let tree =
+        ExplainedClusters::new(&clusters, &xs, UnivariateRbf::new(0.5, xs.clone()).unwrap(), 3).unwrap();
+    assert_eq!(again(&tree), tree);
+    // A factor that is not square is refused when it is read.
+    let crooked = serde_json::to_string(&mean).unwrap().replacen("[[", "[[1.0,", 1);
+    assert!(serde_json::from_str::<ConditionalMean<Rows<f64>, AnyKernel<f64>>>(&crooked).is_err());
     let newer = serde_json::to_string(&krr).unwrap().replacen("\"version\":1", "\"version\":2", 1);
     let error =
         serde_json::from_str::<kernels_solvers::KrrModel<Rows<f64>, AnyKernel<f64>>>(&newer).unwrap_err();

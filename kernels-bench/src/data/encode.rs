@@ -1,5 +1,7 @@
 //! From a table to points: standardised numbers, categories as indicator columns, a policy for missing values.
 
+use std::collections::BTreeMap;
+
 use kernels_core::Rows;
 use serde::{Deserialize, Serialize};
 
@@ -62,40 +64,64 @@ pub(crate) struct Choice<'a> {
     pub(crate) unseen: Unseen,
 }
 
+/// Tables that are visited one after the other, the same at every pass.
+pub(crate) type Passes<'a> = dyn FnMut(&mut dyn FnMut(&Table) -> Result<(), Error>) -> Result<(), Error> + 'a;
+
 impl Encoder {
     /// Learns means, deviations and levels from a training table.
     pub(crate) fn fit(table: &Table, choice: &Choice<'_>) -> Result<Self, Error> {
+        Self::fit_blocks(table, choice, &mut |visit| visit(table))
+    }
+
+    /// The same from a table in parts, in three passes; `head` has its columns, with any rows.
+    pub(crate) fn fit_blocks(
+        head: &Table,
+        choice: &Choice<'_>,
+        pass: &mut Passes<'_>,
+    ) -> Result<Self, Error> {
         for name in choice.features.iter().chain(choice.drop).chain(choice.categorical) {
-            table.column(name)?;
+            head.column(name)?;
         }
-        let target = choice.target.map(|t| table.column(t)).transpose()?.map(|c| c.name.as_str());
+        let target = choice.target.map(|t| head.column(t)).transpose()?.map(|c| c.name.as_str());
         let listed = |list: &[String], c: &Column| {
-            list.iter().any(|name| table.column(name).is_ok_and(|l| l.name == c.name))
+            list.iter().any(|name| head.column(name).is_ok_and(|l| l.name == c.name))
         };
-        let wanted = |c: &&Column| {
+        let wanted = |c: &Column| {
             Some(c.name.as_str()) != target
                 && !listed(choice.drop, c)
                 && (choice.features.is_empty() || listed(choice.features, c))
         };
-        let features: Vec<Feature> = table
+        let mut columns: Vec<(usize, Summary)> = head
             .columns
             .iter()
-            .filter(wanted)
-            .map(|c| {
-                let kind = match &c.values {
-                    Values::Numbers(numbers) if !listed(choice.categorical, c) => {
-                        number(numbers, choice.standardise)
-                    }
-                    values => category(&values.to_words()),
-                };
-                Feature { name: c.name.clone(), kind }
+            .enumerate()
+            .filter(|(_, c)| wanted(c))
+            .map(|(i, c)| match c.values {
+                Values::Numbers(_) if !listed(choice.categorical, c) => {
+                    (i, Summary::Number { largest: 0.0, count: 0, sum: 0.0, squares: 0.0 })
+                }
+                _ => (i, Summary::Category(BTreeMap::new())),
             })
             .collect();
-        if features.is_empty() {
+        if columns.is_empty() {
             return Err(Error::Choice(
                 "no feature columns are left; see --target, --features and --drop".to_owned(),
             ));
         }
+        let numbers = columns.iter().any(|(_, s)| matches!(s, Summary::Number { .. }));
+        for stage in [Stage::Largest, Stage::Sum, Stage::Squares] {
+            if stage != Stage::Largest && !(numbers && choice.standardise) {
+                break;
+            }
+            pass(&mut |table| {
+                columns.iter_mut().for_each(|(i, summary)| summary.add(stage, &table.columns[*i].values));
+                Ok(())
+            })?;
+        }
+        let features = columns
+            .into_iter()
+            .map(|(i, s)| Feature { name: head.columns[i].name.clone(), kind: s.kind(choice.standardise) })
+            .collect();
         Ok(Self { features, missing: choice.missing, unseen: choice.unseen })
     }
 
@@ -194,32 +220,70 @@ impl Encoder {
     }
 }
 
-/// Mean and population deviation of what is there. Values are scaled first: squares of huge ones would overflow.
-fn number(numbers: &[Option<f64>], standardise: bool) -> Kind {
-    let present: Vec<f64> = numbers.iter().flatten().copied().collect();
-    let n = present.len().max(1) as f64;
-    let largest = present.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-    let unit = if largest > 0.0 { largest } else { 1.0 };
-    let mean = present.iter().map(|v| v / unit).sum::<f64>() / n;
-    let variance = present.iter().map(|v| (v / unit - mean).powi(2)).sum::<f64>() / n;
-    // Rounding leaves a little deviation in a column of equal values.
-    let sd = if variance.sqrt() > 1e-14 { variance.sqrt() * unit } else { 1.0 };
-    if standardise { Kind::Number { mean: mean * unit, sd } } else { Kind::Number { mean: 0.0, sd: 1.0 } }
+/// What three passes learn of a column.
+enum Summary {
+    /// Values are scaled by the largest before they are summed: squares of huge ones would overflow.
+    Number {
+        largest: f64,
+        count: usize,
+        sum: f64,
+        squares: f64,
+    },
+    Category(BTreeMap<String, usize>),
 }
 
-fn category(words: &[Option<String>]) -> Kind {
-    let mut levels: Vec<String> = words.iter().flatten().cloned().collect();
-    levels.sort();
-    let mut counts: Vec<(usize, String)> = Vec::new();
-    for level in levels {
-        match counts.last_mut() {
-            Some((count, last)) if *last == level => *count += 1,
-            _ => counts.push((1, level)),
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Largest,
+    Sum,
+    Squares,
+}
+
+impl Summary {
+    fn add(&mut self, stage: Stage, values: &Values) {
+        match (self, values) {
+            (Self::Number { largest, count, sum, squares }, Values::Numbers(numbers)) => {
+                let present = numbers.iter().flatten();
+                let unit = if *largest > 0.0 { *largest } else { 1.0 };
+                match stage {
+                    Stage::Largest => present.for_each(|v| {
+                        *largest = largest.max(v.abs());
+                        *count += 1;
+                    }),
+                    Stage::Sum => present.for_each(|v| *sum += v / unit),
+                    Stage::Squares => {
+                        let mean = *sum / (*count).max(1) as f64;
+                        present.for_each(|v| *squares += (v / unit - mean).powi(2));
+                    }
+                }
+            }
+            (Self::Category(levels), values) if stage == Stage::Largest => {
+                for word in values.to_words().into_iter().flatten() {
+                    *levels.entry(word).or_default() += 1;
+                }
+            }
+            _ => {}
         }
     }
-    let most_frequent =
-        counts.iter().max_by_key(|(count, _)| *count).map_or(String::new(), |(_, l)| l.clone());
-    Kind::Category { levels: counts.into_iter().map(|(_, l)| l).collect(), most_frequent }
+
+    fn kind(self, standardise: bool) -> Kind {
+        match self {
+            Self::Number { largest, count, sum, squares } if standardise => {
+                let unit = if largest > 0.0 { largest } else { 1.0 };
+                let n = count.max(1) as f64;
+                let deviation = (squares / n).sqrt();
+                // Rounding leaves a little deviation in a column of equal values.
+                let sd = if deviation > 1e-14 { deviation * unit } else { 1.0 };
+                Kind::Number { mean: sum / n * unit, sd }
+            }
+            Self::Number { .. } => Kind::Number { mean: 0.0, sd: 1.0 },
+            Self::Category(levels) => {
+                let most_frequent = levels.iter().max_by_key(|(_, count)| **count);
+                let most_frequent = most_frequent.map_or(String::new(), |(level, _)| level.clone());
+                Kind::Category { levels: levels.into_keys().collect(), most_frequent }
+            }
+        }
+    }
 }
 
 /// The target of a supervised task, for the rows that are used.

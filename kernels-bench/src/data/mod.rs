@@ -1,5 +1,6 @@
 //! Data from and to files.
 
+mod blocks;
 pub(crate) mod encode;
 mod graphs;
 mod npy;
@@ -14,9 +15,11 @@ use std::path::Path;
 
 use kernels_core::{Real, Rows};
 
+pub(crate) use blocks::{Streamed, bytes_in_memory};
 pub(crate) use graphs::{Named, Source, read_labels};
 pub(crate) use npy::{NpyWriter, read_array, write_matrix};
 pub(crate) use output::Output;
+pub(crate) use parquet::{Blocks as ParquetBlocks, write as write_parquet};
 pub(crate) use paths::{Kind, kind_of, read_images, read_paths, read_strings};
 pub(crate) use separated::parse as parse_separated;
 pub(crate) use stream::stream_rows;

@@ -2,12 +2,12 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek, Write},
+    io::{BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use kernels_core::Real;
-use npyz::{DType, NpyFile, Order, TypeChar};
+use npyz::{DType, Endianness, NpyFile, NpyHeader, Order, TypeChar};
 
 use super::{Column, Output, Table, Values, stream::RowStream};
 use crate::error::Error;
@@ -40,6 +40,105 @@ pub(crate) fn read_array(path: &Path) -> Result<(Vec<f64>, Vec<usize>), Error> {
             .collect(),
     };
     Ok((values, shape))
+}
+
+/// The shape of an array, from the head of its file.
+pub(super) fn read_shape(path: &Path) -> Result<Vec<usize>, Error> {
+    let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+    require_countable(&mut file).map_err(|message| Error::content(path, message))?;
+    let header = NpyHeader::from_reader(BufReader::new(file))
+        .map_err(|e| Error::content(path, format!("is not a readable NPY file: {e}")))?;
+    Ok(header.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect())
+}
+
+/// A matrix whose rows are read where they stand in the file.
+pub(super) struct Blocks {
+    file: File,
+    path: PathBuf,
+    start: u64,
+    pub(super) rows: usize,
+    pub(super) dim: usize,
+    size: usize,
+    decode: fn(&[u8]) -> f64,
+}
+
+impl Blocks {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let wrong = |e: std::io::Error| Error::content(path, format!("is not a readable NPY file: {e}"));
+        let mut file = File::open(path).map_err(|e| Error::file(path, "open", e))?;
+        require_countable(&mut file).map_err(|message| Error::content(path, message))?;
+        let header = NpyHeader::from_reader(&mut file).map_err(wrong)?;
+        let start = file.stream_position().map_err(wrong)?;
+        let (rows, dim) = match *header.shape() {
+            [n] => (n, 1),
+            [n, d] => (n, d),
+            [n, height, width, channels] => (n, height * width * channels),
+            ref shape => {
+                let message = format!("holds an array of shape {shape:?}; a matrix (n, d) is expected");
+                return Err(Error::content(path, message));
+            }
+        };
+        if header.order() == Order::Fortran && dim > 1 && rows > 1 {
+            let message = "is in Fortran order, column after column; only rows that stand together (C order) can be read block by block";
+            return Err(Error::content(path, message));
+        }
+        let dtype = header.dtype();
+        let DType::Plain(kind) = &dtype else {
+            let message = format!("holds records {}; plain numbers are expected", dtype.descr());
+            return Err(Error::content(path, message));
+        };
+        macro_rules! as_number {
+            ($t:ty, $to:expr) => {
+                if kind.endianness() == Endianness::Big {
+                    |b: &[u8]| $to(<$t>::from_be_bytes(b.try_into().unwrap_or_default()))
+                } else {
+                    |b: &[u8]| $to(<$t>::from_le_bytes(b.try_into().unwrap_or_default()))
+                }
+            };
+        }
+        let size = usize::try_from(kind.size_field()).unwrap_or(0);
+        let decode: fn(&[u8]) -> f64 = match (kind.type_char(), size) {
+            (TypeChar::Float, 8) => as_number!(f64, |v| v),
+            (TypeChar::Float, 4) => as_number!(f32, f64::from),
+            (TypeChar::Int, 8) => as_number!(i64, |v| v as f64),
+            (TypeChar::Int, 4) => as_number!(i32, f64::from),
+            (TypeChar::Int, 2) => as_number!(i16, f64::from),
+            (TypeChar::Int, 1) => as_number!(i8, f64::from),
+            (TypeChar::Uint, 8) => as_number!(u64, |v| v as f64),
+            (TypeChar::Uint, 4) => as_number!(u32, f64::from),
+            (TypeChar::Uint, 2) => as_number!(u16, f64::from),
+            (TypeChar::Uint | TypeChar::Bool, 1) => as_number!(u8, f64::from),
+            _ => {
+                let message = format!(
+                    "holds values of type {}; f4, f8, integers and booleans can be read",
+                    dtype.descr()
+                );
+                return Err(Error::content(path, message));
+            }
+        };
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let blocks =
+            Self { file, path: path.to_owned(), start, rows: count(rows), dim: count(dim), size, decode };
+        let promised = start + rows * dim * size as u64;
+        let held = blocks.file.metadata().map_err(wrong)?.len();
+        if held < promised {
+            let message = format!("ends too early: {held} bytes of {promised}");
+            return Err(Error::content(path, message));
+        }
+        Ok(blocks)
+    }
+
+    /// The values of rows that stand together, row by row.
+    pub(super) fn read(&mut self, rows: std::ops::Range<usize>) -> Result<Vec<f64>, Error> {
+        let width = self.dim * self.size;
+        let mut bytes = vec![0; rows.len() * width];
+        let at = SeekFrom::Start(self.start + rows.start as u64 * width as u64);
+        self.file
+            .seek(at)
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(|e| Error::file(&self.path, "read", e))?;
+        Ok(bytes.chunks_exact(self.size).map(self.decode).collect())
+    }
 }
 
 /// A matrix (a vector is one column), row by row, with its numbers of rows and columns.
@@ -169,13 +268,18 @@ pub(super) fn read_table(path: &Path) -> Result<Table, Error> {
             return Err(Error::content(path, message));
         }
     };
+    Ok(table(&values, n, dim, 0))
+}
+
+/// Rows of a matrix as a table; the first is row `first` of the file.
+pub(super) fn table(values: &[f64], n: usize, dim: usize, first: usize) -> Table {
     let columns = (0..dim)
         .map(|j| {
             let numbers = (0..n).map(|i| Some(values[i * dim + j]).filter(|v| !v.is_nan())).collect();
             Column { name: format!("x{j}"), values: Values::Numbers(numbers) }
         })
         .collect();
-    Ok(Table { columns, rows: n, first_line: 0 })
+    Table { columns, rows: n, first_line: first }
 }
 
 /// Writes a matrix row by row, in pieces.
@@ -185,13 +289,19 @@ pub(crate) struct NpyWriter {
 
 impl NpyWriter {
     pub(crate) fn create<T: Real>(path: &Path, shape: &[usize]) -> Result<Self, Error> {
+        Self::headed(path, shape, &format!("<f{}", size_of::<T>()))
+    }
+
+    /// A matrix of unsigned bytes.
+    pub(crate) fn bytes(path: &Path, shape: &[usize]) -> Result<Self, Error> {
+        Self::headed(path, shape, "|u1")
+    }
+
+    fn headed(path: &Path, shape: &[usize], kind: &str) -> Result<Self, Error> {
         let mut output = Output::create(path)?;
         let shape: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-        let mut header = format!(
-            "{{'descr': '<f{}', 'fortran_order': False, 'shape': ({}), }}",
-            size_of::<T>(),
-            shape.join(" ")
-        );
+        let mut header =
+            format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", shape.join(" "));
         // Magic, version and length take 10 bytes; the data begin at a multiple of 64.
         let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
         header.push_str(&" ".repeat(length - 1 - header.len()));
@@ -200,6 +310,11 @@ impl NpyWriter {
         output.write(&u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes())?;
         output.write(header.as_bytes())?;
         Ok(Self { output })
+    }
+
+    /// Values of a matrix of bytes.
+    pub(crate) fn write_bytes(&mut self, values: &[u8]) -> Result<(), Error> {
+        self.output.write(values)
     }
 
     pub(crate) fn write<T: Real>(&mut self, values: &[T]) -> Result<(), Error> {

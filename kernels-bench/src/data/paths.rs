@@ -33,7 +33,7 @@ pub(crate) fn kind_of(path: &Path, lengths: bool) -> Result<Kind, Error> {
         return Ok(Kind::Paths);
     }
     if name.ends_with(".npy") {
-        return Ok(match npy::read_array(path)?.1.len() {
+        return Ok(match npy::read_shape(path)?.len() {
             3 => Kind::Paths,
             4 => Kind::Images,
             _ => Kind::Rows,

@@ -52,6 +52,37 @@ impl Values {
         }
     }
 
+    /// Number of cells.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Words(words) => words.len(),
+        }
+    }
+
+    /// The cells of these rows.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Numbers(numbers) => Self::Numbers(rows.iter().map(|&i| numbers[i]).collect()),
+            Self::Words(words) => Self::Words(rows.iter().map(|&i| words[i].clone()).collect()),
+        }
+    }
+
+    /// Adds the cells of another part of the same column.
+    fn append(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Numbers(all), Self::Numbers(more)) => all.extend(more),
+            (Self::Words(all), Self::Words(more)) => all.extend(more),
+            (all, more) if all.len() == 0 => *all = more,
+            (Self::Words(all), more) => all.extend(more.to_words()),
+            (all, Self::Words(more)) => {
+                let mut words = all.to_words();
+                words.extend(more);
+                *all = Self::Words(words);
+            }
+        }
+    }
+
     pub(crate) fn is_missing(&self, row: usize) -> bool {
         match self {
             Self::Numbers(numbers) => numbers[row].is_none(),
@@ -61,6 +92,24 @@ impl Values {
 }
 
 impl Table {
+    /// Adds the rows of a table with the same columns.
+    pub(crate) fn append(&mut self, more: Self) {
+        self.rows += more.rows;
+        for (column, more) in self.columns.iter_mut().zip(more.columns) {
+            column.values.append(more.values);
+        }
+    }
+
+    /// The table of these rows.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        let columns = self
+            .columns
+            .iter()
+            .map(|c| Column { name: c.name.clone(), values: c.values.select(rows) })
+            .collect();
+        Self { columns, rows: rows.len(), first_line: self.first_line }
+    }
+
     /// The column of a name, or else of an index from 0.
     pub(crate) fn column(&self, name: &str) -> Result<&Column, Error> {
         let by_name = self.columns.iter().find(|c| c.name == name);

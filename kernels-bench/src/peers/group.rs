@@ -63,6 +63,7 @@ pub(crate) fn all(quick: bool) -> Vec<Group> {
         super::sequences::second(quick),
         super::ntk::group(quick),
         super::sample::group(quick),
+        super::solvers::group(quick),
         super::graph::group(quick),
     ]
 }

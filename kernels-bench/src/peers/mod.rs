@@ -9,6 +9,7 @@ mod ntk;
 mod sample;
 mod sequences;
 pub(crate) mod side;
+mod solvers;
 mod statistics;
 
 use std::{

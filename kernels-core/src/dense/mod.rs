@@ -90,9 +90,28 @@ fn check_finite(a: &DMatrix<f64>) -> Result<(), Error> {
 /// # Ok::<(), kernels_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Stored"))]
 pub struct Cholesky {
     /// L in the lower triangle, what the caller had in the upper one.
     factor: DMatrix<f64>,
+}
+
+/// A factor as it stands in a file, before it has been looked at.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Stored {
+    factor: DMatrix<f64>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Stored> for Cholesky {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self, Error> {
+        check_square(&stored.factor)?;
+        Ok(Self { factor: stored.factor })
+    }
 }
 
 impl Cholesky {

@@ -185,14 +185,36 @@ impl<P: Points + ?Sized, K: Kernel<P> + ?Sized> Operator<P::Scalar> for LazyGram
     fn columns(&self, indices: &[usize], mut out: DMatrixViewMut<'_, P::Scalar>) -> Result<(), Error> {
         let n = self.dim();
         crate::operator::check_columns(n, indices, out.shape())?;
-        let mut ws = Workspace::new();
-        for (to, &j) in indices.iter().enumerate() {
-            let at = Block::within(self.xs, 0..n, j..j.saturating_add(1))?;
-            self.kernel.block(&at, out.columns_mut(to, 1), &mut ws);
+        // Long pieces of columns: a task is worth its start, and the bits of a value do not depend on the block it is in.
+        let pieces = n.div_ceil(PIECE).max(1);
+        let rows = |task: usize| (task % pieces * PIECE)..((task % pieces + 1) * PIECE).min(n);
+        let column = |task: usize| indices[task / pieces];
+        let mut done = 0;
+        while done < indices.len() * pieces {
+            // Some at a time, so that results that wait to be copied stay few.
+            let count = WAITING.min(indices.len() * pieces - done);
+            let parts = map_tasks(count, |task, ws: &mut Workspace<P::Scalar>| {
+                let (rows, j) = (rows(done + task), column(done + task));
+                let mut values = vec![P::Scalar::default(); rows.len()];
+                let at = Block::within(self.xs, rows.clone(), j..j.saturating_add(1))?;
+                self.kernel.block(&at, DMatrixViewMut::from_slice(&mut values, rows.len(), 1), ws);
+                Ok::<_, Error>(values)
+            });
+            for (task, part) in parts.into_iter().enumerate() {
+                let (part, rows) = (part?, rows(done + task));
+                out.column_mut((done + task) / pieces)
+                    .rows_mut(rows.start, rows.len())
+                    .copy_from_slice(&part);
+            }
+            done += count;
         }
         Ok(())
     }
 }
+
+/// Rows of a column that are one task, and tasks whose results wait at a time.
+const PIECE: usize = 2048;
+const WAITING: usize = 64;
 
 impl<'a, P: Points + ?Sized, K: Kernel<P> + ?Sized> LazyCross<'a, P, K> {
     /// The operator within `budget` bytes of working memory (beside its input and output; for up to 16 threads).

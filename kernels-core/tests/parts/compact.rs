@@ -114,6 +114,20 @@ fn bezier_kernel_and_its_surface_system() {
         // Condition number of the system about 1e4.
         assert!((got - e).abs() < 1e-10, "{got} {e}");
     }
+    // Values and gradients of the surface's function elsewhere, (0, 0) lying outside of all voxels that are kept.
+    let query = matrix(&s["query"]);
+    let at = Rows::new(&query);
+    let (values, slopes) = (numbers(&s["f_query"]), matrix(&s["grad_query"]));
+    for i in 0..at.len() {
+        let (mut value, mut slope) = (0.0, [0.0; 2]);
+        for (j, c) in solution.iter().enumerate() {
+            value += c * k.eval(at.point(i), cs.point(j));
+            k.gradient(at.point(i), cs.point(j), &mut gradient).unwrap();
+            (0..2).for_each(|d| slope[d] += c * gradient[d]);
+        }
+        assert!((value - values[i]).abs() < 1e-10, "{value} {}", values[i]);
+        (0..2).for_each(|d| assert!((slope[d] - slopes[(i, d)]).abs() < 1e-9, "{slope:?}"));
+    }
 }
 
 fn compact() -> impl Strategy<Value = AnyKernel<f64>> {

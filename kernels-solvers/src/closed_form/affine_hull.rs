@@ -1,12 +1,16 @@
 //! Kernel affine hull machines.
 
-use kernels_core::dense::{Cholesky, SymmetricEigen, product};
+use kernels_core::{
+    Linear, Rows,
+    dense::{Cholesky, SymmetricEigen, product},
+};
 use nalgebra::{DMatrix, DVector, RowDVector};
 
 use crate::{
     Error, Version,
     classify::classes,
     data::{at_least, expect, finite},
+    unsupervised::KernelKMeans,
 };
 
 /// The kernel affine hull of a sample: a bounded region around it, and the image of any point in it.
@@ -165,7 +169,8 @@ fn similarity(xs: &DMatrix<f64>, ys: &DMatrix<f64>) -> DMatrix<f64> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AffineHullClassifier {
     classes: Vec<usize>,
-    hulls: Vec<AffineHull>,
+    /// The hulls of every class: of all its points, or of parts of them.
+    hulls: Vec<Vec<AffineHull>>,
 }
 
 impl AffineHullClassifier {
@@ -174,14 +179,61 @@ impl AffineHullClassifier {
     /// # Errors
     /// Fewer than two classes; as [`AffineHull::new`].
     pub fn new(data: &DMatrix<f64>, labels: &[usize], dimensions: usize) -> Result<Self, Error> {
+        Self::with_parts(data, labels, dimensions, usize::MAX, 0)
+    }
+
+    /// Classes of N points in about N/`part` hulls, of parts that k-means finds: time and memory of a hull grow with the cube and
+    /// the square of its points. The distance to a class is that to its nearest hull. A part of a single point joins the largest.
+    ///
+    /// # Errors
+    /// As [`AffineHullClassifier::new`]; parts of no points.
+    ///
+    /// ```
+    /// use kernels_solvers::closed_form::AffineHullClassifier;
+    /// // Two rings of points: of each class a part on either side.
+    /// let data = nalgebra::DMatrix::from_fn(80, 2, |i, j| {
+    ///     let (angle, radius) = (i as f64 * 0.7, if i < 40 { 1.0 } else { 3.0 });
+    ///     radius * if j == 0 { angle.cos() } else { angle.sin() }
+    /// });
+    /// let labels: Vec<usize> = (0..80).map(|i| i / 40).collect();
+    /// let model = AffineHullClassifier::with_parts(&data, &labels, 2, 10, 1)?;
+    /// assert_eq!(model.hulls()[1].len(), 4);
+    /// assert_eq!(model.predict(&data)?, labels);
+    /// # Ok::<(), kernels_solvers::Error>(())
+    /// ```
+    pub fn with_parts(
+        data: &DMatrix<f64>,
+        labels: &[usize],
+        dimensions: usize,
+        part: usize,
+        seed: u64,
+    ) -> Result<Self, Error> {
         expect("labels (one a sample)", data.nrows(), labels.len())?;
+        at_least("an affine hull (points of a part)", 1, part)?;
         let classes = classes(labels)?;
-        let hull = |class: &usize| {
+        let hulls = |class: &usize| {
             let mine: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == *class).collect();
-            AffineHull::new(&data.select_rows(&mine), dimensions)
+            let all = data.select_rows(&mine);
+            let count = ((mine.len() as f64 / part as f64).round() as usize).max(1);
+            if count == 1 {
+                return Ok(vec![AffineHull::new(&all, dimensions)?]);
+            }
+            let clusters = KernelKMeans::new(Linear::new(0.0)?, count).seed(seed).fit(&Rows::new(&all))?;
+            let mut parts: Vec<Vec<usize>> = vec![Vec::new(); count];
+            clusters.labels().iter().enumerate().for_each(|(i, &part)| parts[part].push(i));
+            parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+            let small = parts.iter().position(|part| part.len() < 2).unwrap_or(count).max(1);
+            let alone: Vec<usize> = parts.split_off(small).concat();
+            parts[0].extend(alone);
+            parts.iter().map(|part| AffineHull::new(&all.select_rows(part), dimensions)).collect()
         };
-        let hulls = classes.iter().map(hull).collect::<Result<_, _>>()?;
+        let hulls = classes.iter().map(hulls).collect::<Result<_, Error>>()?;
         Ok(Self { classes, hulls })
+    }
+
+    /// The hulls of every class.
+    pub fn hulls(&self) -> &[Vec<AffineHull>] {
+        &self.hulls
     }
 
     /// The nearest class of every point.
@@ -189,7 +241,14 @@ impl AffineHullClassifier {
     /// # Errors
     /// As [`AffineHull::images`].
     pub fn predict(&self, points: &DMatrix<f64>) -> Result<Vec<usize>, Error> {
-        let all = self.hulls.iter().map(|h| h.distances(points)).collect::<Result<Vec<_>, _>>()?;
+        let mut all = Vec::with_capacity(self.hulls.len());
+        for hulls in &self.hulls {
+            let mut nearest = DVector::repeat(points.nrows(), f64::INFINITY);
+            for hull in hulls {
+                nearest.zip_apply(&hull.distances(points)?, |least, d| *least = least.min(d));
+            }
+            all.push(nearest);
+        }
         let nearest =
             |i: usize| (1..all.len()).fold(0, |best, c| if all[c][i] < all[best][i] { c } else { best });
         Ok((0..points.nrows()).map(|i| self.classes[nearest(i)]).collect())

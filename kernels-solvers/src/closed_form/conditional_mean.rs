@@ -28,7 +28,9 @@ use crate::{
 /// # Ok::<(), kernels_solvers::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConditionalMean<P, K> {
+    version: crate::Version,
     kernel: K,
     points: P,
     factor: Cholesky,
@@ -43,7 +45,7 @@ impl<P: Points + Clone, K: Kernel<P> + PositiveDefinite> ConditionalMean<P, K> {
         let mut k = gram_f64(&kernel, xs)?;
         let ridge = positive("ridge", ridge)?;
         (0..k.nrows()).for_each(|i| k[(i, i)] += ridge);
-        Ok(Self { kernel, points: xs.clone(), factor: Cholesky::new(k)? })
+        Ok(Self { version: crate::Version, kernel, points: xs.clone(), factor: Cholesky::new(k)? })
     }
 
     /// w(x), n × m for m points.

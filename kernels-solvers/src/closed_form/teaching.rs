@@ -1,6 +1,6 @@
 //! Nonparametric teaching.
 
-use kernels_core::{Block, Kernel, Points, PositiveDefinite, Real, Workspace};
+use kernels_core::{Block, Kernel, Points, PositiveDefinite, Real, Workspace, dense::SymmetricEigen};
 use nalgebra::{DMatrix, DMatrixViewMut};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +33,7 @@ pub struct Teaching<K> {
     kernel: K,
     step: f64,
     batch: usize,
+    communication: bool,
 }
 
 /// What was taught.
@@ -51,7 +52,7 @@ pub struct Lesson {
 impl<K> Teaching<K> {
     /// With η = 0.5, one example at a time.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, step: 0.5, batch: 1 }
+        Self { kernel, step: 0.5, batch: 1, communication: false }
     }
 
     /// Sets η > 0; the loss falls for η ≤ 1/max k(x, x).
@@ -63,6 +64,13 @@ impl<K> Teaching<K> {
     /// Examples an iteration.
     pub fn batch(mut self, examples: usize) -> Self {
         self.batch = examples;
+        self
+    }
+
+    /// Whether several learners talk before every iteration: each becomes the linear combination of all that is nearest to its target
+    /// on the examples shown so far.
+    pub fn communication(mut self, communication: bool) -> Self {
+        self.communication = communication;
         self
     }
 
@@ -135,7 +143,11 @@ impl<K> Teaching<K> {
             coefficients: DMatrix::zeros(n, target.ncols()),
         };
         let (mut buffer, mut ws) = (vec![P::Scalar::default(); n], Workspace::new());
+        let mut shown: Vec<usize> = Vec::new();
         for iteration in 0..iterations {
+            if self.communication && target.ncols() > 1 && !shown.is_empty() {
+                combine(&mut lesson, target, &shown)?;
+            }
             let residual = &lesson.values - target;
             let picks = choose(iteration, &residual);
             for &i in &picks {
@@ -153,8 +165,30 @@ impl<K> Teaching<K> {
                 }
             }
             lesson.errors.push((&lesson.values - target).norm_squared() / target.len() as f64);
+            shown.extend(&picks);
+            shown.sort_unstable();
+            shown.dedup();
             lesson.picks.push(picks);
         }
         Ok(lesson)
     }
+}
+
+/// Learners become combinations F A of themselves with the A of least ‖F A − F*‖² on the shown examples, of least norm among equals.
+fn combine(lesson: &mut Lesson, target: &DMatrix<f64>, shown: &[usize]) -> Result<(), Error> {
+    let (own, wanted) = (lesson.values.select_rows(shown), target.select_rows(shown));
+    let eigen = SymmetricEigen::new(&own.tr_mul(&own))?;
+    // Directions in which the learners do not differ from 0 say nothing.
+    let cut = eigen.values.amax() * 1e-12;
+    let mut inner = eigen.vectors.tr_mul(&own.tr_mul(&wanted));
+    for (mut row, &value) in inner.row_iter_mut().zip(&eigen.values) {
+        row *= if value > cut { 1.0 / value } else { 0.0 };
+    }
+    let mix = &eigen.vectors * inner;
+    // As the least squares are over what was shown, a combination is taken only if it is better there.
+    if (&own * &mix - &wanted).norm_squared() < (&own - &wanted).norm_squared() {
+        lesson.values = &lesson.values * &mix;
+        lesson.coefficients = &lesson.coefficients * &mix;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod full;
 mod large;
+mod run;
 mod spectrum;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,13 @@ use large::{Large, Projection};
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use run::Run;
 use spectrum::Spectrum;
 pub(crate) use spectrum::cross_times;
 
 use crate::{
     BlockSource, Ended, Error, KrrModel, SolveReport, Targets,
-    checkpoint::{Checkpoint, FIRST, State, fold, fold_values},
+    checkpoint::{Checkpoint, FIRST, fold, fold_values},
     data::{checked, gram_f64, non_negative, require_positive},
     falkon::factorize,
     stream::check_source,
@@ -32,7 +34,6 @@ use crate::{
 /// - [`EigenPro::fit`]: a coefficient for every sample, interpolating, or with [`EigenPro::ridge`] (EigenPro 2).
 /// - [`EigenPro::fit_centers`]: a model on centres that need not be samples, from streamed data; gradients are projected to the
 ///   centres at every batch (`delay(1)`, EigenPro 3), or after several ([`EigenPro::delay`], EigenPro 4).
-///   Delayed projections converge to the same model, but do not follow the published code of EigenPro 4 step by step.
 ///
 /// ```
 /// use kernels_core::{Matern, Rows};
@@ -471,81 +472,5 @@ impl<K> EigenPro<K> {
             jitter: 0.0,
         };
         (KrrModel::new(self.kernel.clone(), points, run.weights, DVector::zeros(outputs)), report)
-    }
-}
-
-/// Where a fit stands between two batches.
-#[derive(Clone, Debug)]
-struct Run {
-    weights: DMatrix<f64>,
-    /// Weights before the best epoch's successor: where to go back to when the loss explodes.
-    best: DMatrix<f64>,
-    best_residual: f64,
-    step: f64,
-    least_step: f64,
-    epoch: u64,
-    /// Batches of this epoch that are in the weights, and their squared residuals.
-    batches: u64,
-    squares: f64,
-    history: Vec<f64>,
-}
-
-impl Run {
-    fn new(weights: DMatrix<f64>, step: f64) -> Self {
-        Self {
-            best: weights.clone(),
-            weights,
-            best_residual: 1.0,
-            step,
-            least_step: step / 1e6,
-            epoch: 0,
-            batches: 0,
-            squares: 0.0,
-            history: Vec::new(),
-        }
-    }
-
-    fn is_done(&self, epochs: usize, tolerance: f64) -> bool {
-        self.epoch as usize >= epochs
-            || self.step <= self.least_step
-            || self.history.last().is_some_and(|r| *r <= tolerance)
-    }
-
-    /// Books an epoch; when the loss has grown tenfold over the best, goes back there with half the step.
-    fn end_epoch(&mut self, square: f64, size: f64) {
-        let residual = if size > 0.0 { (square / size).sqrt() } else { square.sqrt() };
-        let finite = self.weights.as_slice().iter().all(|w| w.is_finite());
-        if !finite || !residual.is_finite() || residual > 10.0 * self.best_residual {
-            self.weights.copy_from(&self.best);
-            self.step /= 2.0;
-        } else if residual <= self.best_residual {
-            self.best_residual = residual;
-            self.best.copy_from(&self.weights);
-        }
-        self.history.push(residual);
-        self.epoch += 1;
-        self.batches = 0;
-        self.squares = 0.0;
-    }
-
-    fn state(&self) -> State {
-        let numbers = [self.best_residual, self.step, self.least_step, self.squares];
-        State {
-            numbers: vec![self.epoch, self.batches],
-            matrices: vec![
-                self.weights.clone(),
-                self.best.clone(),
-                DMatrix::from_row_slice(1, 4, &numbers),
-                DMatrix::from_row_slice(1, self.history.len(), &self.history),
-            ],
-        }
-    }
-
-    fn restore(state: State) -> Option<Self> {
-        let [epoch, batches] = <[u64; 2]>::try_from(state.numbers).ok()?;
-        let [weights, best, numbers, history] = <[_; 4]>::try_from(state.matrices).ok()?;
-        let [best_residual, step, least_step, squares] = <[f64; 4]>::try_from(numbers.as_slice()).ok()?;
-        let history = history.as_slice().to_vec();
-        Some(Self { weights, best, best_residual, step, least_step, epoch, batches, squares, history })
     }
 }

@@ -128,3 +128,60 @@ fn eigenpro_3() {
         close(&w, &matrix(&r[expected]));
     }
 }
+
+#[test]
+fn eigenpro_4() {
+    let file = file();
+    let (xs, y, z) = (Rows::new(&matrix(&file["X"])), matrix(&file["Y"]), Rows::new(&matrix(&file["Z"])));
+    let kernel = Rbf::new(1.6).unwrap();
+    let r = &file["eigenpro4"];
+    let sample = indices(&r["data_precond"]["s_indices"]);
+    let spectrum = Spectrum::new(&kernel, xs.subset(&sample).unwrap(), 5, 1.0, 0.0, usize::MAX).unwrap();
+    // The code of EigenPro 4 takes ⌊β/τ⌋, that of EigenPro 2 one more.
+    assert_eq!(spectrum.critical_batch() as u64, r["critical_batch"].as_u64().unwrap() + 1);
+    let of_centers = indices(&r["model_precond"]["indices_in_Z"]);
+    let centers = Spectrum::new(&kernel, z.subset(&of_centers).unwrap(), 4, 1.0, 0.0, usize::MAX).unwrap();
+    assert!((centers.top - number(&r["model_precond"]["tail"])).abs() < 1e-14);
+    let batch = r["projection_batch"].as_u64().unwrap() as usize;
+    // All 24 centres are one batch, which is not below ⌊β/τ⌋ = 24: there that code steps by 2 / (β + (m−1)τ), not by 1/β.
+    let step = 2.0 / (centers.peak + (batch as f64 - 1.0) * centers.top);
+    let projection = Projection::Inexact {
+        spectrum: &centers,
+        sample: &of_centers,
+        batch,
+        step,
+        epochs: 1,
+        tolerance: 0.0,
+    };
+    let centers_by_sample = kernels_core::cross_gram(&kernel, &z, &spectrum.points).unwrap();
+    let large = Large {
+        kernel: &kernel,
+        centers: &z,
+        spectrum: &spectrum,
+        centers_by_sample,
+        projection,
+        budget: BUDGET,
+    };
+    let mut w = DMatrix::zeros(24, 2);
+    let mut pending = large.pending(2);
+    let mut orders = lists(&r["projection_orders"]).into_iter();
+    // The recorded run counts batches through its epochs: it projects after the 3rd, 6th, 9th, … and at the end of each.
+    let mut count = 0;
+    for order in lists(&r["orders"]) {
+        for batch in order.chunks(10) {
+            let points = xs.subset(batch).unwrap();
+            large.batch(&w, &mut pending, points, &y.select_rows(batch), 1.0).unwrap();
+            count += 1;
+            if count % 3 == 0 {
+                large.project(&mut w, &mut pending, &mut |_| orders.next().unwrap()).unwrap();
+            }
+        }
+        if !pending.batches.is_empty() {
+            large.project(&mut w, &mut pending, &mut |_| orders.next().unwrap()).unwrap();
+        }
+    }
+    close(&w, &matrix(&r["weights"]));
+    let fitted = kernels_core::cross_gram(&kernel, &xs, &z).unwrap() * &w;
+    let mse = (fitted - y).norm_squared() / 144.0;
+    assert!((mse - number(&r["train_mse"])).abs() < 1e-8);
+}

@@ -120,12 +120,13 @@ impl<K: Describe + Clone> GpClassifier<K> {
             }
         }
         let mode = Mode::find(&kernel, xs, &y)?;
-        Ok(GpClassifierModel { kernel, points: xs.clone(), classes, mode, stop })
+        Ok(GpClassifierModel { version: crate::Version, kernel, points: xs.clone(), classes, mode, stop })
     }
 }
 
 /// The mode of the posterior.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Mode {
     k: DMatrix<f64>,
     f: DVector<f64>,
@@ -214,7 +215,9 @@ impl Mode {
 
 /// A fitted Gaussian process classifier.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GpClassifierModel<P, K> {
+    version: crate::Version,
     kernel: K,
     points: P,
     classes: Vec<usize>,

@@ -144,7 +144,7 @@ impl<K: Describe + Clone> SparseGaussianProcess<K> {
         }
         let inducing = xs.subset(&chosen)?;
         let bound = Bound::new(&kernel, noise, self.jitter, xs, &inducing, &y)?;
-        Ok(SparseGpModel { kernel, noise, inducing, chosen, bound, stop })
+        Ok(SparseGpModel { version: crate::Version, kernel, noise, inducing, chosen, bound, stop })
     }
 }
 
@@ -197,6 +197,7 @@ fn greedy_variance<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, most: usize) -> 
 
 /// The bound at given parameters, with what predictions and gradients need.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Bound {
     value: f64,
     noise: f64,
@@ -319,7 +320,9 @@ impl Bound {
 
 /// A fitted sparse Gaussian process.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SparseGpModel<P, K> {
+    version: crate::Version,
     kernel: K,
     noise: f64,
     inducing: P,

@@ -1,9 +1,13 @@
 //! The state of preconditioned conjugate gradients, which can be stored between two iterations.
 
+use kernels_core::{Error as CoreError, Progress};
 use nalgebra::DMatrix;
 
 use super::Preconditioner;
-use crate::{Ended, Error, SolveReport};
+use crate::{
+    Ended, Error, SolveReport,
+    checkpoint::{Checkpoint, State},
+};
 
 /// How an operator multiplies.
 pub(crate) type Apply<'a> = dyn FnMut(&DMatrix<f64>) -> Result<DMatrix<f64>, Error> + 'a;
@@ -113,6 +117,67 @@ impl Iteration {
         };
         let iterations = self.iterations();
         (self.x, SolveReport { iterations, residual, history: self.history, ended, jitter: 0.0 })
+    }
+}
+
+impl Iteration {
+    fn state(&self) -> State {
+        let row = |v: &[f64]| DMatrix::from_row_slice(1, v.len(), v);
+        State {
+            numbers: vec![u64::from(self.stagnated)],
+            matrices: vec![
+                self.x.clone(),
+                self.residual.clone(),
+                self.direction.clone(),
+                row(&self.products),
+                row(&self.history),
+            ],
+        }
+    }
+
+    fn restore(right: &DMatrix<f64>, state: State) -> Option<Self> {
+        let stagnated = *state.numbers.first()? == 1;
+        let [x, residual, direction, products, history] = <[_; 5]>::try_from(state.matrices).ok()?;
+        let (products, history) = (products.as_slice().to_vec(), history.as_slice().to_vec());
+        Some(Self { rhs: right.clone(), x, residual, direction, products, history, stagnated })
+    }
+}
+
+/// How far to iterate, and where the state is kept: a checkpoint with the fingerprint of the problem.
+pub(crate) struct Solve<'a> {
+    pub(crate) what: &'static str,
+    pub(crate) tolerance: f64,
+    pub(crate) max_iterations: usize,
+    pub(crate) checkpoint: Option<(&'a Checkpoint, u64)>,
+}
+
+impl Solve<'_> {
+    pub(crate) fn run(
+        &self,
+        right: &DMatrix<f64>,
+        start: Option<&DMatrix<f64>>,
+        apply: &mut Apply<'_>,
+        preconditioner: &dyn Preconditioner,
+        progress: &mut dyn Progress,
+    ) -> Result<(DMatrix<f64>, SolveReport), Error> {
+        let stored = match self.checkpoint {
+            Some((checkpoint, problem)) => checkpoint.load(problem)?,
+            None => None,
+        };
+        let mut it = match stored.and_then(|state| Iteration::restore(right, state)) {
+            Some(it) => it,
+            None => Iteration::new(right, start, apply, preconditioner)?,
+        };
+        while !it.done(self.tolerance) && it.iterations() < self.max_iterations {
+            it.step(self.tolerance, apply, preconditioner)?;
+            if let Some((checkpoint, problem)) = self.checkpoint.filter(|(c, _)| c.is_due(it.iterations())) {
+                checkpoint.save(problem, &it.state())?;
+            }
+            if progress.step(self.what, it.iterations(), self.max_iterations).is_break() {
+                return Err(CoreError::Cancelled.into());
+            }
+        }
+        Ok(it.finish(self.tolerance))
     }
 }
 

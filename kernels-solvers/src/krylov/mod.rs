@@ -5,8 +5,10 @@ mod lanczos;
 mod minres;
 mod preconditioner;
 
-pub(crate) use iteration::Iteration;
-use kernels_core::{Error as CoreError, Operator, Progress, Real};
+use std::path::Path;
+
+pub(crate) use iteration::{Iteration, Solve};
+use kernels_core::{Operator, Progress, Real};
 pub(crate) use lanczos::Lanczos;
 pub use minres::Minres;
 use nalgebra::DMatrix;
@@ -14,6 +16,7 @@ pub use preconditioner::{BlockJacobi, Identity, LowRankPreconditioner, Precondit
 
 use crate::{
     Error, SolveReport,
+    checkpoint::{Checkpoint, FIRST, fold, fold_values},
     data::{expect, finite},
 };
 
@@ -41,6 +44,7 @@ use crate::{
 pub struct ConjugateGradients {
     tolerance: f64,
     max_iterations: usize,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Default for ConjugateGradients {
@@ -52,7 +56,7 @@ impl Default for ConjugateGradients {
 impl ConjugateGradients {
     /// Tolerance 1e-8, at most 1000 iterations.
     pub fn new() -> Self {
-        Self { tolerance: 1e-8, max_iterations: 1000 }
+        Self { tolerance: 1e-8, max_iterations: 1000, checkpoint: None }
     }
 
     /// Sets the relative residual to reach.
@@ -67,9 +71,17 @@ impl ConjugateGradients {
         self
     }
 
+    /// Keeps the state in a file after every `every` iterations, and goes on from it when it is there, to the same bits. The file
+    /// belongs to one right-hand side, tolerance and diagonal of A; that all of A and the preconditioner are the same is the caller's
+    /// to see to.
+    pub fn checkpoint(mut self, path: impl AsRef<Path>, every: usize) -> Self {
+        self.checkpoint = Some(Checkpoint::new(path.as_ref(), every));
+        self
+    }
+
     /// Solves, from `start` (a warm start) or from 0.
     ///
-    /// **Errors.** Shapes that disagree, values that are not finite, [`kernels_core::Error::Cancelled`]. **Complexity.** One product
+    /// **Errors.** Shapes that disagree, values that are not finite, a checkpoint of another problem, [`kernels_core::Error::Cancelled`]. **Complexity.** One product
     /// with A an iteration.
     pub fn solve<T: Real>(
         &self,
@@ -86,14 +98,19 @@ impl ConjugateGradients {
             expect("columns of the start", rhs.ncols(), start.ncols())?;
         }
         let mut apply = |v: &DMatrix<f64>| applied(operator, v);
-        let mut it = Iteration::new(rhs, start, &mut apply, preconditioner)?;
-        while !it.done(self.tolerance) && it.iterations() < self.max_iterations {
-            it.step(self.tolerance, &mut apply, preconditioner)?;
-            if progress.step("conjugate gradients", it.iterations(), self.max_iterations).is_break() {
-                return Err(CoreError::Cancelled.into());
+        let checkpoint = match &self.checkpoint {
+            Some(checkpoint) => {
+                let mut diagonal = vec![T::default(); operator.dim()];
+                operator.diagonal(&mut diagonal)?;
+                let diagonal: Vec<f64> = diagonal.into_iter().map(T::to_f64).collect();
+                let hash = fold(FIRST, format!("cg {:?} {:?}", rhs.shape(), self.tolerance).as_bytes());
+                Some((checkpoint, fold_values(fold_values(hash, rhs.iter()), &diagonal)))
             }
-        }
-        Ok(it.finish(self.tolerance))
+            None => None,
+        };
+        let (tolerance, max_iterations) = (self.tolerance, self.max_iterations);
+        let solve = Solve { what: "conjugate gradients", tolerance, max_iterations, checkpoint };
+        solve.run(rhs, start, &mut apply, preconditioner, progress)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Rows of a kernel matrix, the most recently used ones kept.
 
-use kernels_core::{Block, Kernel, Points, Real, Workspace};
-use nalgebra::DMatrixViewMut;
+use kernels_core::{Kernel, Points, Real, cross_gram};
 
 use crate::Error;
 
 const NONE: usize = usize::MAX;
+
+/// Rows that are computed together: a product of matrices costs little more than one with a vector.
+pub(super) const TOGETHER: usize = 8;
 
 /// Rows in single precision (as libsvm keeps them): half the memory, twice the rows. Least recently used rows go first.
 pub(super) struct RowCache<P: Points> {
@@ -18,8 +20,8 @@ pub(super) struct RowCache<P: Points> {
     last: usize,
     kept: usize,
     most: usize,
-    buffer: Vec<P::Scalar>,
-    workspace: Workspace<P::Scalar>,
+    /// k(x, x), noise included.
+    diagonal: Vec<f32>,
     /// Rows that had to be computed.
     pub(super) computed: usize,
 }
@@ -38,8 +40,7 @@ impl<P: Points> RowCache<P> {
             last: NONE,
             kept: 0,
             most,
-            buffer: Vec::new(),
-            workspace: Workspace::new(),
+            diagonal: Vec::new(),
             computed: 0,
         }
     }
@@ -64,35 +65,67 @@ impl<P: Points> RowCache<P> {
         self.first = i;
     }
 
-    /// Makes sure that row `i` is kept.
-    fn touch<K: Kernel<P>>(&mut self, kernel: &K, i: usize) -> Result<(), Error> {
-        if self.rows[i].is_some() {
-            if self.first != i {
-                self.unlink(i);
-                self.link_first(i);
-            }
+    /// With the diagonal of the kernel matrix.
+    pub(super) fn with_diagonal(mut self, diagonal: &[f64]) -> Self {
+        self.diagonal = diagonal.iter().map(|d| *d as f32).collect();
+        self
+    }
+
+    fn use_first(&mut self, i: usize) {
+        if self.first != i {
+            self.unlink(i);
+            self.link_first(i);
+        }
+    }
+
+    /// Whether row `i` is kept.
+    pub(super) fn has(&self, i: usize) -> bool {
+        self.rows[i].is_some()
+    }
+
+    /// Makes sure that row `i` is kept. If it has to be computed, so are those rows of `others` that are not kept, up to
+    /// [`TOGETHER`] in all and half of what there is room for.
+    fn touch<K: Kernel<P>>(
+        &mut self,
+        kernel: &K,
+        i: usize,
+        others: impl FnOnce(&Self) -> Vec<usize>,
+    ) -> Result<(), Error> {
+        if self.has(i) {
+            self.use_first(i);
             return Ok(());
         }
-        let mut row = if self.kept >= self.most && self.last != NONE {
-            let victim = self.last;
-            self.unlink(victim);
-            self.kept -= 1;
-            self.rows[victim].take()
-        } else {
-            None
-        };
-        let n = self.points.len();
-        let mut row = row.take().unwrap_or_else(|| vec![0.0; n].into_boxed_slice());
-        self.buffer.resize(n, P::Scalar::default());
-        let at = Block::within(&self.points, 0..n, i..i + 1)?;
-        kernel.block(&at, DMatrixViewMut::from_slice(&mut self.buffer, n, 1), &mut self.workspace);
-        for (to, value) in row.iter_mut().zip(&self.buffer) {
-            *to = value.to_f64() as f32;
+        let count = TOGETHER.min(self.most / 2).max(1);
+        let mut wanted = vec![i];
+        if count > 1 {
+            let more = others(self);
+            wanted.extend(more.into_iter().filter(|j| *j != i && !self.has(*j)));
+            wanted.truncate(count);
         }
-        self.computed += 1;
-        self.rows[i] = Some(row);
-        self.kept += 1;
-        self.link_first(i);
+        let values = cross_gram(kernel, &self.points, &self.points.subset(&wanted)?)?;
+        // The one that is asked for last, so that it is the most recent.
+        for (k, &j) in wanted.iter().enumerate().rev() {
+            let mut row = if self.kept >= self.most && self.last != NONE {
+                let victim = self.last;
+                self.unlink(victim);
+                self.kept -= 1;
+                self.rows[victim].take()
+            } else {
+                None
+            };
+            let mut row = row.take().unwrap_or_else(|| vec![0.0; self.points.len()].into_boxed_slice());
+            for (to, value) in row.iter_mut().zip(values.column(k).iter()) {
+                *to = value.to_f64() as f32;
+            }
+            // Noise on the diagonal is not in a matrix between two data sets.
+            if let Some(own) = self.diagonal.get(j) {
+                row[j] = *own;
+            }
+            self.computed += 1;
+            self.rows[j] = Some(row);
+            self.kept += 1;
+            self.link_first(j);
+        }
         Ok(())
     }
 
@@ -102,16 +135,23 @@ impl<P: Points> RowCache<P> {
         kernel: &K,
         i: usize,
         j: usize,
+        others: impl FnOnce(&Self) -> Vec<usize>,
     ) -> Result<(&[f32], &[f32]), Error> {
-        self.touch(kernel, i)?;
-        self.touch(kernel, j)?;
-        // At least two rows are kept, so the second did not evict the first.
+        self.touch(kernel, i, |_| Vec::new())?;
+        self.touch(kernel, j, others)?;
+        // Half of the rows at most were replaced, the least recently used first: `i` is still there, unless there is room for two
+        // rows only, which then are these.
         Ok((self.row(i), self.row(j)))
     }
 
     /// Row `i`.
-    pub(super) fn one<K: Kernel<P>>(&mut self, kernel: &K, i: usize) -> Result<&[f32], Error> {
-        self.touch(kernel, i)?;
+    pub(super) fn one<K: Kernel<P>>(
+        &mut self,
+        kernel: &K,
+        i: usize,
+        others: impl FnOnce(&Self) -> Vec<usize>,
+    ) -> Result<&[f32], Error> {
+        self.touch(kernel, i, others)?;
         Ok(self.row(i))
     }
 
@@ -123,6 +163,7 @@ impl<P: Points> RowCache<P> {
     pub(super) fn restrict(&mut self, keep: &[usize], bytes: usize) -> Result<(), Error> {
         let mut smaller = Self::new(self.points.subset(keep)?, bytes);
         smaller.computed = self.computed;
+        smaller.diagonal = keep.iter().filter_map(|&i| self.diagonal.get(i).copied()).collect();
         let mut place = vec![NONE; self.rows.len()];
         keep.iter().enumerate().for_each(|(new, &old)| place[old] = new);
         // From the least recently used on, so that the order stays.

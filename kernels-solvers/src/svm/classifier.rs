@@ -1,6 +1,6 @@
 //! C- and ν-classification.
 
-use kernels_core::{Kernel, Points, PositiveDefinite};
+use kernels_core::{Kernel, Points, PositiveDefinite, Progress};
 use nalgebra::DMatrix;
 
 use super::{
@@ -13,7 +13,8 @@ use crate::{
     data::{checked_points, expect, non_negative, positive, within},
 };
 
-/// Support vector classification: one machine for two classes, one against the rest for each of more.
+/// Support vector classification: one machine for two classes, one against the rest for each of more, or one for every pair
+/// ([`SupportVectorClassifier::one_versus_one`]).
 ///
 /// C-classification minimises ½‖f‖² + C Σ wᵢ max(0, 1 − yᵢ f(xᵢ)); ν-classification sets the share of margin errors instead.
 /// Decision values are compared across classes as they are; for probabilities see
@@ -28,6 +29,7 @@ pub struct SupportVectorClassifier<K> {
     nu: Option<f64>,
     weights: Option<Vec<f64>>,
     class_weights: Vec<(usize, f64)>,
+    pairwise: bool,
     effort: Effort,
 }
 
@@ -40,6 +42,7 @@ impl<K> SupportVectorClassifier<K> {
             nu: None,
             weights: None,
             class_weights: Vec::new(),
+            pairwise: false,
             effort: Effort::default(),
         }
     }
@@ -69,6 +72,14 @@ impl<K> SupportVectorClassifier<K> {
         self
     }
 
+    /// For more than two classes, a machine for every pair of them, fitted to the samples of these two alone; the class with the most
+    /// votes is predicted, of equals the one with the larger sum of decision values. As libsvm does it: smaller problems, more of
+    /// them.
+    pub fn one_versus_one(mut self, pairwise: bool) -> Self {
+        self.pairwise = pairwise;
+        self
+    }
+
     effort_setters!();
 
     /// Fits to points and labels, which may be any integers.
@@ -81,20 +92,70 @@ impl<K> SupportVectorClassifier<K> {
         P: Points + Clone,
         K: Kernel<P> + PositiveDefinite + Clone,
     {
+        self.fit_with(xs, labels, &mut ())
+    }
+
+    /// The same with a report every thousand steps, by which it can be cancelled.
+    ///
+    /// # Errors
+    /// As [`SupportVectorClassifier::fit`]; [`kernels_core::Error::Cancelled`].
+    pub fn fit_with<P>(
+        &self,
+        xs: &P,
+        labels: &[usize],
+        progress: &mut dyn Progress,
+    ) -> Result<SvcModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+    {
         checked_points("a support vector machine", &self.kernel, xs, 1)?;
         expect("labels (one a sample)", xs.len(), labels.len())?;
         let classes = classes(labels)?;
         let costs = self.costs(labels)?;
+        if self.pairwise && classes.len() > 2 {
+            return self.pairs(xs, labels, &costs, classes, progress);
+        }
         // For two classes the second is the positive side.
         let sides: &[usize] = if classes.len() == 2 { &classes[1..] } else { &classes };
         let machines = sides
             .iter()
             .map(|class| {
                 let y: Vec<f64> = labels.iter().map(|l| if l == class { 1.0 } else { -1.0 }).collect();
-                self.machine(xs, &y, &costs)
+                self.machine(xs, &y, &costs, progress)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        Ok(SvcModel { machines, classes })
+        Ok(SvcModel { machines, classes, pairs: Vec::new() })
+    }
+
+    /// A machine for every pair of classes, positive for the second.
+    fn pairs<P>(
+        &self,
+        xs: &P,
+        labels: &[usize],
+        costs: &[f64],
+        classes: Vec<usize>,
+        progress: &mut dyn Progress,
+    ) -> Result<SvcModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+    {
+        let count = classes.len();
+        let pairs: Vec<(usize, usize)> =
+            (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+        let machines = pairs
+            .iter()
+            .map(|&(a, b)| {
+                let of = |i: &usize| labels[*i] == classes[a] || labels[*i] == classes[b];
+                let rows: Vec<usize> = (0..labels.len()).filter(of).collect();
+                let y: Vec<f64> =
+                    rows.iter().map(|&i| if labels[i] == classes[b] { 1.0 } else { -1.0 }).collect();
+                let costs: Vec<f64> = rows.iter().map(|&i| costs[i]).collect();
+                Ok(self.machine(&xs.subset(&rows)?, &y, &costs, progress)?.among(&rows))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(SvcModel { machines, classes, pairs })
     }
 
     fn costs(&self, labels: &[usize]) -> Result<Vec<f64>, Error> {
@@ -113,7 +174,13 @@ impl<K> SupportVectorClassifier<K> {
         Ok(costs)
     }
 
-    fn machine<P>(&self, xs: &P, y: &[f64], costs: &[f64]) -> Result<SvmModel<P, K>, Error>
+    fn machine<P>(
+        &self,
+        xs: &P,
+        y: &[f64],
+        costs: &[f64],
+        progress: &mut dyn Progress,
+    ) -> Result<SvmModel<P, K>, Error>
     where
         P: Points + Clone,
         K: Kernel<P> + PositiveDefinite + Clone,
@@ -128,7 +195,7 @@ impl<K> SupportVectorClassifier<K> {
             // The linear term −Σa is −yᵀβ.
             let linear = y.iter().map(|y| -y).collect();
             let problem = Problem { layers: 1, linear, lower, upper, start: vec![0.0; n], group: vec![0; n] };
-            let solution = solve(&self.kernel, xs, &problem, effort)?;
+            let solution = solve(&self.kernel, xs, &problem, effort, progress)?;
             return SvmModel::new(
                 &self.kernel,
                 xs,
@@ -157,7 +224,7 @@ impl<K> SupportVectorClassifier<K> {
         }
         let group = y.iter().map(|y| u8::from(*y > 0.0)).collect();
         let problem = Problem { layers: 1, linear: vec![0.0; n], lower, upper, start, group };
-        let solution = solve(&self.kernel, xs, &problem, effort)?;
+        let solution = solve(&self.kernel, xs, &problem, effort, progress)?;
         // −G of free variables is b − yρ.
         let [negative, positive] = solution.level;
         let margin = (0.5 * (positive - negative)).abs().max(f64::MIN_POSITIVE);
@@ -173,6 +240,8 @@ impl<K> SupportVectorClassifier<K> {
 pub struct SvcModel<P, K> {
     machines: Vec<SvmModel<P, K>>,
     classes: Vec<usize>,
+    /// Places of the classes of every machine; none when each is one against the rest.
+    pairs: Vec<(usize, usize)>,
 }
 
 impl<P, K> SvcModel<P, K> {
@@ -181,7 +250,8 @@ impl<P, K> SvcModel<P, K> {
         &self.classes
     }
 
-    /// The machine of two classes, positive for the second; or one a class against the rest.
+    /// The machine of two classes, positive for the second; or one a class against the rest; or one a pair of classes, in the order
+    /// (0, 1), (0, 2), …, (1, 2), …, positive for the second of the pair.
     pub fn machines(&self) -> &[SvmModel<P, K>] {
         &self.machines
     }
@@ -200,12 +270,27 @@ impl<P: Points, K: Kernel<P>> SvcModel<P, K> {
         Ok(out)
     }
 
-    /// The label of the largest decision value.
+    /// The label of the largest decision value, or of the most votes.
     ///
     /// # Errors
     /// As [`SvmModel::decision`].
     pub fn predict(&self, xs: &P) -> Result<Vec<usize>, Error> {
         let decision = self.decision(xs)?;
+        if !self.pairs.is_empty() {
+            let winner = |i: usize| {
+                // A vote weighs more than any sum of decision values, which are squashed below 1 / (number of machines).
+                let mut score = vec![0.0; self.classes.len()];
+                for (k, &(a, b)) in self.pairs.iter().enumerate() {
+                    let value = decision[(i, k)];
+                    let share = value / (3.0 * (value.abs() + 1.0) * self.pairs.len() as f64);
+                    score[if value > 0.0 { b } else { a }] += 1.0;
+                    score[a] -= share;
+                    score[b] += share;
+                }
+                self.classes[largest(score.iter())]
+            };
+            return Ok((0..xs.len()).map(winner).collect());
+        }
         let place = |i: usize| match self.machines.len() {
             1 => usize::from(decision[(i, 0)] > 0.0),
             _ => largest(decision.row(i).iter()),

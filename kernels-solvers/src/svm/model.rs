@@ -65,6 +65,12 @@ impl<P: Points, K: Clone> SvmModel<P, K> {
 }
 
 impl<P, K> SvmModel<P, K> {
+    /// The same machine, fitted to these of all samples.
+    pub(super) fn among(mut self, rows: &[usize]) -> Self {
+        self.support.iter_mut().for_each(|i| *i = rows[*i]);
+        self
+    }
+
     /// The kernel.
     pub fn kernel(&self) -> &K {
         &self.kernel

@@ -1,6 +1,6 @@
 //! ε- and ν-regression, and one class.
 
-use kernels_core::{Kernel, Points, PositiveDefinite};
+use kernels_core::{Kernel, Points, PositiveDefinite, Progress};
 
 use super::{
     Effort, SvmModel, effort_setters,
@@ -71,6 +71,18 @@ impl<K> SupportVectorRegression<K> {
         P: Points + Clone,
         K: Kernel<P> + PositiveDefinite + Clone,
     {
+        self.fit_with(xs, y, &mut ())
+    }
+
+    /// The same with a report every thousand steps, by which it can be cancelled.
+    ///
+    /// # Errors
+    /// As [`SupportVectorRegression::fit`]; [`kernels_core::Error::Cancelled`].
+    pub fn fit_with<P>(&self, xs: &P, y: &[f64], progress: &mut dyn Progress) -> Result<SvmModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+    {
         checked("support vector regression", &self.kernel, xs, y)?;
         let (c, epsilon) = (positive("cost", self.cost)?, non_negative("epsilon", self.epsilon)?);
         let n = y.len();
@@ -97,7 +109,7 @@ impl<K> SupportVectorRegression<K> {
                 Problem { layers: 2, linear, lower, upper, start, group }
             }
         };
-        let solution = solve(&self.kernel, xs, &problem, effort)?;
+        let solution = solve(&self.kernel, xs, &problem, effort, progress)?;
         let beta: Vec<f64> = (0..n).map(|i| solution.beta[i] + solution.beta[n + i]).collect();
         let intercept = match self.nu {
             None => solution.level[0],
@@ -154,6 +166,18 @@ impl<K> OneClassSvm<K> {
         P: Points + Clone,
         K: Kernel<P> + PositiveDefinite + Clone,
     {
+        self.fit_with(xs, &mut ())
+    }
+
+    /// The same with a report every thousand steps, by which it can be cancelled.
+    ///
+    /// # Errors
+    /// As [`OneClassSvm::fit`]; [`kernels_core::Error::Cancelled`].
+    pub fn fit_with<P>(&self, xs: &P, progress: &mut dyn Progress) -> Result<SvmModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+    {
         checked_points("a one-class support vector machine", &self.kernel, xs, 1)?;
         let nu = within("nu", self.nu, f64::MIN_POSITIVE, 1.0, "above 0 and at most 1")?;
         let n = xs.len();
@@ -171,7 +195,7 @@ impl<K> OneClassSvm<K> {
             start,
             group: vec![0; n],
         };
-        let solution = solve(&self.kernel, xs, &problem, self.effort.checked()?)?;
+        let solution = solve(&self.kernel, xs, &problem, self.effort.checked()?, progress)?;
         // −G is −ρ on the boundary.
         SvmModel::new(&self.kernel, xs, &solution.beta, solution.level[0], &solution, solution.objective)
     }

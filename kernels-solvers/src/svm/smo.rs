@@ -4,10 +4,13 @@
 //! the ν variants, fixed in each of two groups). Classification is β = y a, so that no sign enters the inner loops; regression
 //! has two variables a point, in two layers that share their rows.
 
-use kernels_core::{Kernel, LazyCross, Points, Real};
+use kernels_core::{Kernel, LazyCross, Points, Progress, Real};
 use nalgebra::DMatrix;
 
-use super::{Effort, cache::RowCache};
+use super::{
+    Effort,
+    cache::{RowCache, TOGETHER},
+};
 use crate::Error;
 
 /// A problem with `layers` variables a point: variable l n + i is layer l of point i.
@@ -34,6 +37,9 @@ pub(super) struct Solution {
 /// Curvature used where rounding leaves none.
 const FLAT: f64 = 1e-12;
 
+/// Steps between two reports of progress.
+const REPORTED: usize = 1000;
+
 /// Working memory of products with whole blocks of the matrix.
 const BUDGET: usize = 64 << 20;
 
@@ -51,6 +57,9 @@ struct State<'a, P: Points, K> {
     lower: Vec<f64>,
     upper: Vec<f64>,
     group: Vec<u8>,
+    /// By group, 0 for variables that may grow and −∞ for the others; 0 for those that may shrink and ∞ for the others.
+    grows: [Vec<f64>; 2],
+    shrinks: [Vec<f64>; 2],
     diagonal: Vec<f64>,
     /// All variables, brought up to date when points leave or return.
     whole: Vec<f64>,
@@ -64,7 +73,13 @@ struct Pair {
     violation: f64,
 }
 
-pub(super) fn solve<P, K>(kernel: &K, xs: &P, problem: &Problem, effort: Effort) -> Result<Solution, Error>
+pub(super) fn solve<P, K>(
+    kernel: &K,
+    xs: &P,
+    problem: &Problem,
+    effort: Effort,
+    progress: &mut dyn Progress,
+) -> Result<Solution, Error>
 where
     P: Points + Clone,
     K: Kernel<P>,
@@ -80,17 +95,20 @@ where
         effort,
         problem,
         points: (0..n).collect(),
-        cache: RowCache::new(xs.clone(), effort.cache),
+        cache: RowCache::new(xs.clone(), effort.cache).with_diagonal(&full_diagonal),
         beta: problem.start.clone(),
         gradient: Vec::new(),
         lower: problem.lower.clone(),
         upper: problem.upper.clone(),
         group: problem.group.clone(),
+        grows: Default::default(),
+        shrinks: Default::default(),
         diagonal: full_diagonal.clone(),
         whole: problem.start.clone(),
         full_diagonal,
     };
     state.gradient = state.full_gradient(&(0..n).collect::<Vec<_>>())?;
+    state.mark();
     let variables = problem.linear.len();
     let most =
         if effort.max_iterations > 0 { effort.max_iterations } else { (100 * variables).max(10_000_000) };
@@ -135,6 +153,11 @@ where
         }
         iterations += 1;
         state.step(&pair)?;
+        if iterations.is_multiple_of(REPORTED)
+            && progress.step("sequential minimal optimisation", iterations, most).is_break()
+        {
+            return Err(kernels_core::Error::Cancelled.into());
+        }
     };
     state.store();
     let level = state.levels();
@@ -177,22 +200,33 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             .collect())
     }
 
+    /// Marks afresh which variables may move where.
+    fn mark(&mut self) {
+        let groups = if self.group.contains(&1) { 2 } else { 1 };
+        for g in 0..2 {
+            let members = if g < groups { self.beta.len() } else { 0 };
+            self.grows[g] = vec![f64::NEG_INFINITY; members];
+            self.shrinks[g] = vec![f64::INFINITY; members];
+        }
+        (0..self.beta.len()).for_each(|t| self.mark_one(t));
+    }
+
+    fn mark_one(&mut self, t: usize) {
+        let g = usize::from(self.group[t]);
+        self.grows[g][t] = if self.beta[t] < self.upper[t] { 0.0 } else { f64::NEG_INFINITY };
+        self.shrinks[g][t] = if self.beta[t] > self.lower[t] { 0.0 } else { f64::INFINITY };
+    }
+
+    /// By group, the largest −G that may grow and the smallest that may shrink.
+    fn extremes(&self) -> [(f64, f64); 2] {
+        std::array::from_fn(|g| extremes(&self.gradient, &self.grows[g], &self.shrinks[g]))
+    }
+
     /// The second-order choice of Fan, Chen and Lin (2005), algorithm 2, within the group that violates most.
     fn select(&mut self) -> Result<Option<Pair>, Error> {
         let m = self.points.len();
-        // Largest −G that may grow, smallest −G that may shrink, by group.
-        let mut up = [(f64::NEG_INFINITY, usize::MAX); 2];
-        let mut down = [f64::INFINITY; 2];
-        for t in 0..self.beta.len() {
-            let (value, g) = (-self.gradient[t], usize::from(self.group[t]));
-            if self.beta[t] < self.upper[t] && value > up[g].0 {
-                up[g] = (value, t);
-            }
-            if self.beta[t] > self.lower[t] && value < down[g] {
-                down[g] = value;
-            }
-        }
-        let violation = (up[0].0 - down[0]).max(up[1].0 - down[1]);
+        let extremes = self.extremes();
+        let violation = extremes.iter().map(|(up, down)| up - down).fold(f64::NEG_INFINITY, f64::max);
         if violation.is_nan() || violation <= 0.0 {
             return Ok(None);
         }
@@ -200,27 +234,22 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             return Ok(Some(Pair { i: 0, j: 0, violation }));
         }
         let mut best = (0.0, usize::MAX, usize::MAX);
-        for g in 0..2 {
-            let (level, i) = up[g];
-            if i == usize::MAX || level <= down[g] {
+        for (g, (level, down)) in extremes.into_iter().enumerate() {
+            if level <= down {
                 continue;
             }
+            let first = |t: &usize| -self.gradient[*t] + self.grows[g][*t] >= level;
+            let Some(i) = (0..self.gradient.len()).find(first) else { continue };
             let own = self.diagonal[i % m];
-            let row = self.cache.one(self.kernel, i % m)?;
+            let likely =
+                Likely { m, gradient: &self.gradient, grows: &self.grows[g], shrinks: &self.shrinks[g] };
+            let row = self.cache.one(self.kernel, i % m, |cache| likely.rows(cache))?;
             for layer in 0..self.problem.layers {
                 let range = layer * m..(layer + 1) * m;
-                let gradient = &self.gradient[range.clone()];
-                let (beta, lower) = (&self.beta[range.clone()], &self.lower[range.clone()]);
-                let group = &self.group[range];
-                for s in 0..m {
-                    let b = level + gradient[s];
-                    if b > 0.0 && beta[s] > lower[s] && usize::from(group[s]) == g {
-                        let curvature = own + self.diagonal[s] - 2.0 * f64::from(row[s]);
-                        let gain = b * b / if curvature > 0.0 { curvature } else { FLAT };
-                        if gain > best.0 {
-                            best = (gain, i, layer * m + s);
-                        }
-                    }
+                let gain = Gain { level, own, diagonal: &self.diagonal, row };
+                let found = gain.best(&self.gradient[range.clone()], &self.shrinks[g][range], best.0);
+                if let Some((value, s)) = found {
+                    best = (value, i, layer * m + s);
                 }
             }
         }
@@ -231,7 +260,9 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
     fn step(&mut self, pair: &Pair) -> Result<(), Error> {
         let m = self.points.len();
         let (i, j) = (pair.i, pair.j);
-        let (row_i, row_j) = self.cache.pair(self.kernel, i % m, j % m)?;
+        let g = usize::from(self.group[j]);
+        let likely = Likely { m, gradient: &self.gradient, grows: &self.grows[g], shrinks: &self.shrinks[g] };
+        let (row_i, row_j) = self.cache.pair(self.kernel, i % m, j % m, |cache| likely.rows(cache))?;
         let curvature = self.diagonal[i % m] + self.diagonal[j % m] - 2.0 * f64::from(row_i[j % m]);
         let curvature = if curvature > 0.0 { curvature } else { FLAT };
         let wanted = (self.gradient[j] - self.gradient[i]) / curvature;
@@ -245,23 +276,16 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
                 *g += delta * (f64::from(*a) - f64::from(*b));
             }
         }
+        self.mark_one(i);
+        self.mark_one(j);
         Ok(())
     }
 
     /// Sets points aside all of whose variables sit at bounds and strongly want to. Returns whether it restored all instead,
     /// which is done once, near the end.
     fn shrink(&mut self, may_restore: bool) -> Result<bool, Error> {
-        let mut up = [f64::NEG_INFINITY; 2];
-        let mut down = [f64::INFINITY; 2];
-        for t in 0..self.beta.len() {
-            let (value, g) = (-self.gradient[t], usize::from(self.group[t]));
-            if self.beta[t] < self.upper[t] {
-                up[g] = up[g].max(value);
-            }
-            if self.beta[t] > self.lower[t] {
-                down[g] = down[g].min(value);
-            }
-        }
+        let extremes = self.extremes();
+        let (up, down) = (extremes.map(|e| e.0), extremes.map(|e| e.1));
         let violation = (up[0] - down[0]).max(up[1] - down[1]);
         if may_restore && violation <= 10.0 * self.effort.tolerance {
             if self.points.len() < self.all.len() {
@@ -308,7 +332,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             }
         }
         let computed = self.cache.computed;
-        self.cache = RowCache::new(self.all.clone(), self.effort.cache);
+        self.cache = RowCache::new(self.all.clone(), self.effort.cache).with_diagonal(&self.full_diagonal);
         self.cache.computed = computed;
         self.gradient = gradient;
         self.points = (0..n).collect();
@@ -337,6 +361,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         self.upper = variables.iter().map(|&t| self.problem.upper[t]).collect();
         self.group = variables.iter().map(|&t| self.problem.group[t]).collect();
         self.diagonal = self.points.iter().map(|&i| self.full_diagonal[i]).collect();
+        self.mark();
     }
 
     /// By group, the mean of −G over free variables, or the middle of what bounds allow.
@@ -366,5 +391,121 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             };
         }
         level
+    }
+}
+
+/// What is likely to be asked for soon: the variables of a group that violate most.
+struct Likely<'a> {
+    m: usize,
+    gradient: &'a [f64],
+    grows: &'a [f64],
+    shrinks: &'a [f64],
+}
+
+impl Likely<'_> {
+    /// Rows that are not kept, of the variables that most want to grow and to shrink, in turn.
+    fn rows<P: Points>(&self, cache: &RowCache<P>) -> Vec<usize> {
+        const HALF: usize = TOGETHER / 2;
+        // The best of each side, best first.
+        let (mut high, mut low) = ([(f64::NEG_INFINITY, 0); HALF], [(f64::INFINITY, 0); HALF]);
+        for t in 0..self.grows.len() {
+            let (up, down) = (self.grows[t] - self.gradient[t], self.shrinks[t] - self.gradient[t]);
+            if up > high[HALF - 1].0 && !cache.has(t % self.m) {
+                let at = high.partition_point(|h| h.0 >= up);
+                high[at..].rotate_right(1);
+                high[at] = (up, t % self.m);
+            }
+            if down < low[HALF - 1].0 && !cache.has(t % self.m) {
+                let at = low.partition_point(|l| l.0 <= down);
+                low[at..].rotate_right(1);
+                low[at] = (down, t % self.m);
+            }
+        }
+        let mut rows: Vec<usize> = high
+            .iter()
+            .zip(&low)
+            .flat_map(|(h, l)| [h, l])
+            .filter(|(value, _)| value.is_finite())
+            .map(|(_, row)| *row)
+            .collect();
+        // A variable may be on both sides, and in two layers.
+        let mut seen = Vec::with_capacity(rows.len());
+        rows.retain(|row| {
+            let new = !seen.contains(row);
+            seen.push(*row);
+            new
+        });
+        rows
+    }
+}
+
+/// Numbers that are looked at side by side.
+const LANES: usize = 8;
+
+/// Largest −g + `grows` and smallest −g + `shrinks`.
+fn extremes(gradient: &[f64], grows: &[f64], shrinks: &[f64]) -> (f64, f64) {
+    let (mut up, mut down) = ([f64::NEG_INFINITY; LANES], [f64::INFINITY; LANES]);
+    let mut look = |g: &[f64], grows: &[f64], shrinks: &[f64]| {
+        for ((((g, a), b), up), down) in g.iter().zip(grows).zip(shrinks).zip(&mut up).zip(&mut down) {
+            let (high, low) = (a - g, b - g);
+            *up = if high > *up { high } else { *up };
+            *down = if low < *down { low } else { *down };
+        }
+    };
+    let whole = grows.len() / LANES * LANES;
+    let (g, rest) = gradient[..grows.len()].split_at(whole);
+    for ((g, a), b) in g.chunks_exact(LANES).zip(grows.chunks_exact(LANES)).zip(shrinks.chunks_exact(LANES)) {
+        look(g, a, b);
+    }
+    look(rest, &grows[whole..], &shrinks[whole..]);
+    (up.into_iter().fold(f64::NEG_INFINITY, f64::max), down.into_iter().fold(f64::INFINITY, f64::min))
+}
+
+/// What the objective falls by, times 2, when the variable of `row` grows and another shrinks.
+struct Gain<'a> {
+    /// −G of the variable that grows.
+    level: f64,
+    own: f64,
+    diagonal: &'a [f64],
+    row: &'a [f32],
+}
+
+impl Gain<'_> {
+    fn of(&self, gradient: f64, shrinks: f64, diagonal: f64, value: f32) -> f64 {
+        let b = self.level + gradient - shrinks;
+        let b = if b > 0.0 { b } else { 0.0 };
+        let curvature = self.own + diagonal - 2.0 * f64::from(value);
+        b * b / if curvature > FLAT { curvature } else { FLAT }
+    }
+
+    /// The largest gain above `least`, and the first variable that has it: by pieces, whose largest gains are found without
+    /// asking for places.
+    fn best(&self, gradient: &[f64], shrinks: &[f64], least: f64) -> Option<(f64, usize)> {
+        const PIECE: usize = 64;
+        let (mut most, mut piece) = (least, None);
+        let pieces = gradient.chunks(PIECE).zip(shrinks.chunks(PIECE));
+        let others = self.diagonal.chunks(PIECE).zip(self.row.chunks(PIECE));
+        for (k, ((g, s), (d, r))) in pieces.zip(others).enumerate() {
+            let mut largest = [0.0_f64; LANES];
+            let mut look = |g: &[f64], s: &[f64], d: &[f64], r: &[f32]| {
+                for ((((g, s), d), r), largest) in g.iter().zip(s).zip(d).zip(r).zip(&mut largest) {
+                    let gain = self.of(*g, *s, *d, *r);
+                    *largest = if gain > *largest { gain } else { *largest };
+                }
+            };
+            for (((g, s), d), r) in
+                g.chunks(LANES).zip(s.chunks(LANES)).zip(d.chunks(LANES)).zip(r.chunks(LANES))
+            {
+                look(g, s, d, r);
+            }
+            let largest = largest.into_iter().fold(0.0, f64::max);
+            if largest > most {
+                (most, piece) = (largest, Some(k));
+            }
+        }
+        let start = piece? * PIECE;
+        let end = (start + PIECE).min(gradient.len());
+        let has = |s: &usize| self.of(gradient[*s], shrinks[*s], self.diagonal[*s], self.row[*s]) >= most;
+        (start..end).find(has).map(|s| (most, s))
     }
 }

@@ -49,6 +49,7 @@ fn degree_roots(similarity: &DMatrix<f64>) -> Result<Vec<f64>, Error> {
 
 /// The smoothest functions on a similarity graph.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SpectralEmbedding {
     /// Smallest eigenvalues of the normalised Laplacian, ascending.
     pub eigenvalues: DVector<f64>,

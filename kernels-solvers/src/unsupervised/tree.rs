@@ -12,6 +12,7 @@ use crate::{
 /// Univariate features k(xᵢ, aᵢ) = e^(−γ(xᵢ − aᵢ)²) of every coordinate i and anchor a: a threshold on one is the question
 /// whether a coordinate is near a value.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UnivariateRbf {
     gamma: f64,
     anchors: Rows<f64>,
@@ -42,6 +43,7 @@ impl UnivariateRbf {
 
 /// A node: a leaf names a cluster, a split asks whether a feature is at most a threshold.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Node {
     Leaf { cluster: usize },
     Split { feature: usize, threshold: f64, below: usize, above: usize },
@@ -49,6 +51,7 @@ enum Node {
 
 /// A binary tree of interval questions on single coordinates whose leaves are clusters.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClusterTree {
     features: UnivariateRbf,
     nodes: Vec<Node>,
@@ -113,6 +116,7 @@ impl ClusterTree {
 /// # Ok::<(), kernels_solvers::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExplainedClusters {
     /// The tree.
     pub tree: ClusterTree,

@@ -135,6 +135,23 @@ fn teaching() {
     let both = DMatrix::from_fn(25, 2, |i, c| if c == 0 { target[i] } else { -target[i] });
     let lesson = method.greedy(&pool, &both, 15).unwrap();
     close("learners", lesson.values.column(0).as_slice(), got.values.as_slice(), 1e-12);
+    // Learners that talk: the targets are combinations of each other, so what one has learnt helps the other.
+    let line = Rows::from_row_major((0..60).map(|i| f64::from(i) / 10.0).collect(), 60, 1).unwrap();
+    let both = DMatrix::from_fn(60, 2, |i, j| (i as f64 / 10.0).sin() + j as f64 * (i as f64 / 5.0).cos());
+    let alone = Teaching::new(rbf(1.0)).step(0.9);
+    let (silent, talking) = (
+        alone.greedy(&line, &both, 30).unwrap(),
+        alone.clone().communication(true).greedy(&line, &both, 30).unwrap(),
+    );
+    assert!(talking.errors[29] <= silent.errors[29], "{:?} {:?}", talking.errors[29], silent.errors[29]);
+    let values = kernels_core::gram(&rbf(1.0), &line).unwrap() * &talking.coefficients;
+    assert!((values - &talking.values).amax() < 1e-10);
+    // A single learner has nobody to talk to.
+    let one = both.columns(0, 1).into_owned();
+    assert_eq!(
+        alone.clone().communication(true).greedy(&line, &one, 9).unwrap(),
+        alone.greedy(&line, &one, 9).unwrap()
+    );
     assert!(Teaching::new(rbf(1.0)).batch(0).greedy(&pool, &target, 1).is_err());
 }
 

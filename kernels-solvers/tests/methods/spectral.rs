@@ -90,7 +90,10 @@ fn saturation_orders() {
             let got = order(scales, [supremum(&*pair[0], s), supremum(&*pair[1], s)]);
             // Past its qualification Nesterov falls a little faster: e^(−tλ/2) helps where λ is large.
             let expected = if name == "Nesterov" && s > q { (s + q) / 2.0 } else { s.min(q) };
-            assert!((got - expected).abs() < 0.05, "{name}, s = {s}: order {got}, expected {expected}");
+            // Between η = 1e-4 and 1e-5 the order still moves by a hundredth. Residuals of the accelerated methods oscillate, and their
+            // steps are 1/√η rounded down.
+            let bound = if matches!(name, "Nesterov" | "nu") { 0.05 } else { 0.02 };
+            assert!((got - expected).abs() < bound, "{name}, s = {s}: order {got}, expected {expected}");
         }
     }
 }

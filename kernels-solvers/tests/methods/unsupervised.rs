@@ -113,6 +113,16 @@ fn transformed_kernels() {
     close("test", model.predict(&test).unwrap().as_slice(), &vector(&r["pred_test"]), 1e-9);
     let unlabelled = Rows::new(&x.to_matrix().rows(10, 20).into_owned());
     close("all", model.predict(&unlabelled).unwrap().as_slice(), &vector(&r["pred_unlabelled"]), 1e-9);
+    // The same by products alone, to the tolerance of the iteration.
+    let kernel = rbf(0.5);
+    let lazy = kernels_core::LazyGram::new(&kernel, &x, 1 << 20).unwrap();
+    let by_products = |t: Transform| kernels_solvers::stkr::propagate(&t, 0.01, &lazy, &y, &mut ());
+    let found = by_products(Transform::Polynomial(vector(&p["pi"]))).unwrap();
+    close("alpha", found.coefficients.as_slice(), &vector(&p["alpha"]), 1e-9);
+    let found = by_products(Transform::InverseLaplacian(number(&r["eta"]) * top)).unwrap();
+    close("theta", found.theta.as_slice(), &vector(&r["theta"]), 1e-8);
+    close("all", &found.values.as_slice()[10..], &vector(&r["pred_unlabelled"]), 1e-8);
+    assert!(by_products(Transform::KernelPca(2)).is_err());
     let model = fit(Transform::KernelPca(4)).unwrap();
     close("pca", model.predict(&test).unwrap().as_slice(), &vector(&file["kernel_pca"]["pred_test"]), 1e-9);
     // The identity transform is ridge regression on the labelled points.

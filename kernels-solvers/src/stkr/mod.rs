@@ -1,10 +1,13 @@
 //! Spectrally transformed kernel regression.
 
+mod propagate;
+
 use kernels_core::{
     Kernel, Points, PositiveDefinite,
     dense::{Cholesky, SymmetricEigen, product},
 };
 use nalgebra::DMatrix;
+pub use propagate::{Propagation, propagate};
 
 use crate::{
     Error, Targets, Version,

@@ -1,5 +1,9 @@
 //! Kernel logistic regression on centres: Newton's method with Falkon's preconditioner.
 
+mod classes;
+
+pub use classes::LogFalkonModel;
+
 use kernels_core::{
     Error as CoreError, Kernel, Points, PositiveDefinite, Progress, Real, dense::transposed_product,
 };
@@ -7,13 +11,11 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::{
     BlockSource, Ended, Error, Identity, InMemory, KrrModel, SolveReport, Targets,
-    data::{gram_f64, require_positive},
+    data::gram_f64,
     eigenpro::cross_times,
-    falkon::{Basis, Products},
+    falkon::{Basis, Products, Settings, center_setters},
     krr::weight_roots,
     krylov::Iteration,
-    stream::check_source,
-    uniform_landmarks,
 };
 
 /// Kernel logistic regression on m centres: minimises (1/n) Σ wᵢ ln(1 + exp(−yᵢ f(xᵢ))) + (λ/2) ‖f‖² for labels yᵢ = ±1.
@@ -38,71 +40,26 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct LogFalkon<K> {
     kernel: K,
-    count: usize,
-    centers: Option<Vec<usize>>,
-    lambda: f64,
-    seed: u64,
-    tolerance: f64,
-    max_iterations: usize,
-    budget: usize,
-    weights: Option<Vec<f64>>,
+    settings: Settings,
 }
 
 impl<K> LogFalkon<K> {
     /// On `centers` points drawn uniformly; λ = 1e-6, decrement²/2 at most 1e-7, at most 100 Newton steps.
     pub fn new(kernel: K, centers: usize) -> Self {
-        Self {
-            kernel,
-            count: centers,
-            centers: None,
-            lambda: 1e-6,
-            seed: 0,
-            tolerance: 1e-7,
-            max_iterations: 100,
-            budget: 64 << 20,
-            weights: None,
-        }
+        Self { kernel, settings: Settings::new(centers, 100) }
     }
 
-    /// Sets λ > 0.
-    pub fn lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Uses these samples as centres.
-    pub fn centers(mut self, indices: impl Into<Vec<usize>>) -> Self {
-        self.centers = Some(indices.into());
-        self
-    }
-
-    /// Seed of the centres.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
+    center_setters!();
 
     /// Half the squared Newton decrement at which the fit ends: a bound of the order of what the objective can still fall.
     pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.tolerance = tolerance;
+        self.settings.tolerance = tolerance;
         self
     }
 
     /// Most Newton steps in all.
     pub fn max_iterations(mut self, iterations: usize) -> Self {
-        self.max_iterations = iterations;
-        self
-    }
-
-    /// Bytes of working memory of the kernel products.
-    pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
-        self
-    }
-
-    /// One weight a sample, not negative.
-    pub fn weights(mut self, weights: impl Into<Vec<f64>>) -> Self {
-        self.weights = Some(weights.into());
+        self.settings.max_iterations = iterations;
         self
     }
 
@@ -136,12 +93,8 @@ impl<K> LogFalkon<K> {
         S: BlockSource + ?Sized,
         K: Kernel<S::Points> + PositiveDefinite + Clone,
     {
-        require_positive("logistic regression", &self.kernel)?;
-        if !(self.lambda > 0.0 && self.lambda.is_finite()) {
-            let expected = "a finite number above 0";
-            return Err(CoreError::Parameter { name: "lambda".into(), value: self.lambda, expected }.into());
-        }
-        check_source("logistic regression", source)?;
+        let (what, needs) = ("logistic regression", "logistic regression (centres)");
+        let indices = self.settings.chosen(what, needs, &self.kernel, source)?;
         crate::data::expect("columns of the labels", 1, source.outputs())?;
         let n = source.len();
         let mut y: Vec<f64> = Vec::with_capacity(n);
@@ -153,33 +106,27 @@ impl<K> LogFalkon<K> {
             return Err(Error::Value { what: "label", row, value: y[row], expected: "-1 or 1" });
         }
         let sample_weights: Vec<f64> =
-            weight_roots(self.weights.as_deref(), n)?.iter().map(|r| r * r).collect();
-        let indices = match &self.centers {
-            Some(indices) => indices.clone(),
-            None => uniform_landmarks(n, self.count, self.seed),
-        };
-        if indices.is_empty() {
-            let what = "logistic regression (centres)";
-            return Err(CoreError::TooFewPoints { what, needed: 1, given: 0 }.into());
-        }
+            weight_roots(self.settings.weights.as_deref(), n)?.iter().map(|r| r * r).collect();
         let centers = source.select(&indices)?;
-        let kmm = gram_f64(&self.kernel, &centers)?;
-        let start = (kmm.diagonal().mean() * 1e-2).max(self.lambda);
+        let mut kmm = gram_f64(&self.kernel, &centers)?;
+        let start = (kmm.diagonal().mean() * 1e-2).max(self.settings.lambda);
         let mut basis = Basis::new(kmm.clone(), start, None)?;
+        // The penalty of the preconditioner and that of the line search are of one matrix.
+        (0..indices.len()).for_each(|i| kmm[(i, i)] += basis.jitter);
         let mut state = Newton { a: DMatrix::zeros(indices.len(), 1), f: vec![0.0; n], lambda: start };
         let (mut history, mut ended) = (Vec::new(), Ended::Iterations);
-        while history.len() < self.max_iterations {
+        while history.len() < self.settings.max_iterations {
             let problem = Problem { y: &y, weights: &sample_weights, kmm: &kmm, indices: &indices };
             let decrement = self.newton(source, &centers, &problem, &mut basis, &mut state)?;
             history.push(decrement);
-            if progress.step("logistic regression", history.len(), self.max_iterations).is_break() {
+            if progress.step("logistic regression", history.len(), self.settings.max_iterations).is_break() {
                 return Err(CoreError::Cancelled.into());
             }
-            if state.lambda > self.lambda {
+            if state.lambda > self.settings.lambda {
                 if decrement <= state.lambda.sqrt() / 3.0 {
-                    state.lambda = (state.lambda / 10.0).max(self.lambda);
+                    state.lambda = (state.lambda / 10.0).max(self.settings.lambda);
                 }
-            } else if decrement * decrement / 2.0 <= self.tolerance {
+            } else if decrement * decrement / 2.0 <= self.settings.tolerance {
                 ended = Ended::Converged;
                 break;
             }
@@ -213,8 +160,12 @@ impl<K> LogFalkon<K> {
             .collect();
         let at_centers: Vec<f64> = problem.indices.iter().map(|i| curvatures[*i]).collect();
         basis.reweigh(lambda, Some(&at_centers))?;
-        let products =
-            Products { kernel: &self.kernel, centers, weights: Some(&curvatures), budget: self.budget };
+        let products = Products {
+            kernel: &self.kernel,
+            centers,
+            weights: Some(&curvatures),
+            budget: self.settings.budget,
+        };
         let zero = DMatrix::zeros(centers.len(), 1);
         let pulled = products.through(source, &zero, |row, _, u| {
             u.iter_mut().for_each(|u| *u = <S::Points as Points>::Scalar::of(slopes[row]));
@@ -235,7 +186,7 @@ impl<K> LogFalkon<K> {
         let step = basis.push(&direction)?;
         let mut change: Vec<f64> = Vec::with_capacity(state.f.len());
         source.pass(&mut |xs, _| {
-            change.extend(cross_times(&self.kernel, xs, centers, &step, self.budget)?.iter());
+            change.extend(cross_times(&self.kernel, xs, centers, &step, self.settings.budget)?.iter());
             Ok(())
         })?;
         // Penalty along the line: quadratic in the step.
