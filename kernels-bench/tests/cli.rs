@@ -497,7 +497,7 @@ fn hostile_files(at: &Path) {
     write("short.npy", &[header("<f8", "(4, 2)"), vec![0; 40]].concat());
     write("object.npy", &[header("|O", "(2, 2)"), vec![0; 32]].concat());
     write("cube.npy", &[header("<f8", "(2, 2, 2)"), vec![0; 64]].concat());
-    write("tesseract.npy", &[header("<f8", "(2, 2, 2, 1)"), vec![0; 64]].concat());
+    write("tesseract.npy", &[header("<f8", "(2, 2, 2, 1, 1)"), vec![0; 64]].concat());
     write("promise.npy", &[header("<f8", "(9999999999, 9999999999)"), vec![0; 64]].concat());
     run(at, &["fit", "table.csv", "--out", "model.json"]);
     run(at, &["fit", "table.csv", "--unseen", "ignore", "--out", "unseen_ok.json"]);

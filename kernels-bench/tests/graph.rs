@@ -320,8 +320,8 @@ fn compare(graph: &Graph, classes: &[usize], labelled: &[usize], kernel: NodeKer
     let predicted = model.predict(&Nodes::all(n)).unwrap();
 
     let codes = |low: f64| DMatrix::from_fn(own.len(), count, |i, k| if own[i] == k { 1.0 } else { low });
-    let features = RandomWalks::new(200, 0.1).seed(1).features(&kernel.walks(graph).unwrap()).unwrap();
-    let operator = Shifted::new(features.select(labelled).unwrap(), 1e-3);
+    let features = RandomWalks::new(400, 0.1).seed(1).features(&kernel.walks(graph).unwrap()).unwrap();
+    let operator = Shifted::new(features.select(labelled).unwrap(), 0.1);
     let (a, _) = ConjugateGradients::new().solve(&operator, &codes(-1.0), &Identity, None, &mut ()).unwrap();
 
     let spread = NodeKernel::PageRank { alpha: 0.1 }.operator(graph, 1e-8).unwrap();

@@ -131,6 +131,8 @@ fn zip_entry(bytes: &[u8], ending: &str) -> Option<Vec<u8>> {
         Some(bytes.get(at..at + width)?.iter().rev().fold(0, |v, b| v << 8 | usize::from(*b)))
     };
     let end = bytes.windows(4).rposition(|w| w == b"PK\x05\x06")?;
+    // The record ends with a comment, all of which must be there.
+    bytes.get(end..end + 22 + number(end + 20, 2)?)?;
     let mut at = number(end + 16, 4)?;
     for _ in 0..number(end + 10, 2)? {
         if bytes.get(at..at + 4)? != b"PK\x01\x02" {
