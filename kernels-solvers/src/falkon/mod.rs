@@ -107,7 +107,7 @@ impl<K> Falkon<K> {
     /// Fits to data that are read block by block.
     ///
     /// **Errors.** No samples, values that are not finite, λ ≤ 0, weights that are negative or not one a sample, a kernel that
-    /// is not positive definite, centres that are no samples, a checkpoint of another fit, [`CoreError::Cancelled`], what reading says.
+    /// is not positive definite, centres that are no samples, a checkpoint of another fit, [`kernels_core::Error::Cancelled`], what reading says.
     pub fn fit_source<S>(
         &self,
         source: &mut S,
