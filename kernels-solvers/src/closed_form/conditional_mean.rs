@@ -30,6 +30,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConditionalMean<P, K> {
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "only stored models need it"))]
     version: crate::Version,
     kernel: K,
     points: P,

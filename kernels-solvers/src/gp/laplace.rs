@@ -217,6 +217,7 @@ impl Mode {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GpClassifierModel<P, K> {
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "only stored models need it"))]
     version: crate::Version,
     kernel: K,
     points: P,

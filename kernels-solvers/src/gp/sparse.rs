@@ -322,6 +322,7 @@ impl Bound {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SparseGpModel<P, K> {
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "only stored models need it"))]
     version: crate::Version,
     kernel: K,
     noise: f64,
