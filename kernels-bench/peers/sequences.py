@@ -5,7 +5,10 @@ import numpy as np
 
 def prepare(task):
     import pysiglib
+    import torch
 
+    # Its own threads and those of PyTorch, in which it prepares paths: as many as ours.
+    torch.set_num_threads(int(task["threads"]))
     x = np.ascontiguousarray(np.load(task["x"]))
     solver, threads = task["solver"], int(task["threads"])
     arguments = dict(n_jobs=threads)
