@@ -1,6 +1,9 @@
 //! What a kernel between graphs is, its Gram matrix, and its explicit features.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use kernels_core::Points;
 use nalgebra::DMatrix;
@@ -216,7 +219,26 @@ pub fn graph_cross_gram<K: GraphKernel>(
 
 /// The columns of names.
 struct Vocabulary {
-    ids: HashMap<FeatureId, u32>,
+    ids: HashMap<FeatureId, u32, BuildHasherDefault<Names>>,
+}
+
+/// Names are hashes already.
+#[derive(Default)]
+struct Names(u64);
+
+impl Hasher for Names {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 ^= word;
+    }
+    fn write_u128(&mut self, word: u128) {
+        self.0 ^= word as u64;
+    }
 }
 
 impl Vocabulary {
