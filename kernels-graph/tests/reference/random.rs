@@ -106,6 +106,59 @@ fn estimators_have_the_exact_moments() {
     }
 }
 
+/// At equal walks the error is not above what the authors' code was measured to have, for plain, antithetic and repelling walks, one
+/// copy or two: within four standard errors of both means.
+#[test]
+fn errors_are_at_or_below_the_peer() {
+    let file = load("grf_measured.json");
+    for run in file["runs"].as_array().unwrap() {
+        let g = graph(run["graph"].as_str().unwrap());
+        let c = number(&run["sigma"]).powi(2);
+        let halt = number(&run["p_halt"]);
+        for result in run["results"].as_array().unwrap() {
+            let f = match result["kernel"].as_str().unwrap() {
+                "d_reg d=1" => modulation_inverse_power(1.0, 40),
+                "d_reg d=2" => modulation_inverse_power(2.0, 40),
+                "exp(U)" => modulation_exponential(1.0, 40),
+                _ => {
+                    // cos + sin: 1, 1, −1/2!, −1/3!, 1/4!, …
+                    let mut term = 1.0;
+                    let series = (0..40).map(|k| {
+                        term /= f64::from(k.max(1));
+                        if k % 4 < 2 { term } else { -term }
+                    });
+                    deconvolve(&series.collect::<Vec<f64>>()).unwrap()
+                }
+            };
+            let kernel = WalkKernel::from_modulation(g.normalized_adjacency().map(|v| c * v), f).unwrap();
+            let k = exact_kernel(&kernel);
+            let scheme = result["scheme"].as_str().unwrap();
+            for (name, copies) in
+                [("single_copy_rel_sq_fro", Copies::Single), ("two_copies_rel_sq_fro", Copies::Two)]
+            {
+                let walks = RandomWalks::new(result["m"].as_u64().unwrap() as usize, halt)
+                    .antithetic(matches!(scheme, "antithetic" | "both"))
+                    .repelling(matches!(scheme, "repelling" | "both"))
+                    .copies(copies);
+                let runs = 60;
+                let errors: Vec<f64> = (0..runs)
+                    .map(|seed| {
+                        let features = walks.clone().seed(seed).features(&kernel).unwrap();
+                        let other = features.second().unwrap_or(features.matrix());
+                        (product(features.matrix(), other) - &k).norm_squared() / k.norm_squared()
+                    })
+                    .collect();
+                let mean = errors.iter().sum::<f64>() / runs as f64;
+                let variance = errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>();
+                let own = variance / (runs * (runs - 1)) as f64;
+                let (peer, error) = (number(&result[name][0]), number(&result[name][1]));
+                let bound = peer + 4.0 * (own + error * error).sqrt();
+                assert!(mean <= bound, "{name}: {mean} above {peer}, {result}");
+            }
+        }
+    }
+}
+
 fn dense(m: &SparseMatrix) -> DMatrix<f64> {
     let d = m.to_dense();
     DMatrix::from_fn(m.rows(), m.cols(), |i, j| d[[i, j]])
