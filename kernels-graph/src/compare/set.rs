@@ -109,6 +109,11 @@ impl LabelledGraph {
         self.node_labels.is_some()
     }
 
+    /// Whether there are labels of edges.
+    pub fn has_edge_labels(&self) -> bool {
+        self.edge_labels.is_some()
+    }
+
     /// Label of a node; 0 without labels.
     pub fn label(&self, node: usize) -> i64 {
         self.node_labels.as_ref().and_then(|labels| labels.get(node)).copied().unwrap_or(0)

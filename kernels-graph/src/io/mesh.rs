@@ -1,10 +1,10 @@
 //! Triangle and polygon meshes: OFF, OBJ and ASCII PLY.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 
 use nalgebra::DMatrix;
 
-use super::{lines, parse, wrong};
+use super::{lines, parse, unwritten, wrong};
 use crate::{Duplicates, Error, Graph, GraphBuilder};
 
 /// Vertices and faces.
@@ -170,6 +170,60 @@ impl Mesh {
             }
             None => Self::new(vertices, faces),
         }
+    }
+
+    /// Writes an OFF file; numbers are read back to the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    ///
+    /// ```
+    /// use kernels_graph::Mesh;
+    /// let mesh = Mesh::new(vec![[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], vec![vec![0, 1, 2]])?;
+    /// let mut text = Vec::new();
+    /// mesh.write_off(&mut text)?;
+    /// assert_eq!(Mesh::read_off(text.as_slice())?, mesh);
+    /// # Ok::<(), kernels_graph::Error>(())
+    /// ```
+    pub fn write_off(&self, mut writer: impl Write) -> Result<(), Error> {
+        let head = format!("OFF\n{} {} 0\n", self.vertices.len(), self.faces.len());
+        self.write(&mut writer, &head, "", true)
+    }
+
+    /// Writes an OBJ file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_obj(&self, mut writer: impl Write) -> Result<(), Error> {
+        self.write(&mut writer, "", "v ", false)
+    }
+
+    /// Writes an ASCII PLY file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_ply(&self, mut writer: impl Write) -> Result<(), Error> {
+        let head = format!(
+            "ply\nformat ascii 1.0\nelement vertex {}\nproperty double x\nproperty double y\nproperty double z\n\
+             element face {}\nproperty list uchar int vertex_indices\nend_header\n",
+            self.vertices.len(),
+            self.faces.len()
+        );
+        self.write(&mut writer, &head, "", true)
+    }
+
+    /// Vertices, then faces: after the number of their corners, from 0, or after an f, from 1.
+    fn write(&self, writer: &mut dyn Write, head: &str, vertex: &str, counted: bool) -> Result<(), Error> {
+        write!(writer, "{head}").map_err(unwritten)?;
+        for [x, y, z] in &self.vertices {
+            writeln!(writer, "{vertex}{x} {y} {z}").map_err(unwritten)?;
+        }
+        for face in &self.faces {
+            let first = if counted { face.len().to_string() } else { "f".to_owned() };
+            let corners: String = face.iter().map(|v| format!(" {}", v + usize::from(!counted))).collect();
+            writeln!(writer, "{first}{corners}").map_err(unwritten)?;
+        }
+        Ok(())
     }
 
     /// The vertices.

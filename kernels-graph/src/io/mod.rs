@@ -14,7 +14,7 @@ pub use graphml::{read_graphml, write_graphml};
 pub use matrix_market::{read_matrix_market, write_matrix_market, write_sparse_matrix};
 pub use mesh::Mesh;
 pub use metis::{read_metis, write_metis};
-pub use tu::{TuDataset, read_tu};
+pub use tu::{TuDataset, read_tu, write_tu};
 
 use crate::Error;
 

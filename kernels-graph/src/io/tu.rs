@@ -1,10 +1,14 @@
 //! The TU text format of sets of graphs.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fs::{self, File},
+    io::{BufReader, BufWriter, Write},
+    path::Path,
+};
 
 use nalgebra::DMatrix;
 
-use super::{lines, parse, wrong};
+use super::{lines, parse, unwritten, wrong};
 use crate::{Duplicates, Error, GraphBuilder, GraphSet, LabelledGraph};
 
 /// A set of graphs with their classes.
@@ -96,6 +100,71 @@ pub fn read_tu(folder: impl AsRef<Path>, name: &str) -> Result<TuDataset, Error>
     }
     let classes = sized(&path("graph_labels"), count)?.unwrap_or_default();
     Ok(TuDataset { graphs: GraphSet::new(graphs), classes })
+}
+
+/// Writes the set NAME into `folder`, as [`read_tu`] reads it; each file appears when it is complete.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Unsupported`] for directed graphs, graphs without nodes, and labels or attributes that only some of the graphs
+/// have, none of which the format can hold.
+pub fn write_tu(folder: impl AsRef<Path>, name: &str, set: &TuDataset) -> Result<(), Error> {
+    let graphs: Vec<&LabelledGraph> = set.graphs.iter().collect();
+    if graphs.iter().any(|g| g.nodes() == 0 || g.graph().is_directed()) {
+        let what = "TU files of directed graphs or of graphs without nodes";
+        return Err(Error::Unsupported { what, hint: "symmetrize the graphs, leave empty ones out" });
+    }
+    let all = |has: &dyn Fn(&LabelledGraph) -> bool| match graphs.iter().filter(|g| has(g)).count() {
+        0 => Ok(false),
+        count if count == graphs.len() => Ok(true),
+        _ => Err(Error::Unsupported {
+            what: "TU files in which only some graphs have labels or attributes",
+            hint: "give them to all graphs, or to none",
+        }),
+    };
+    let write = |part: &str, each: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>| {
+        let (path, partial) =
+            (format!("{name}_{part}.txt"), folder.as_ref().join(format!("{name}_{part}.txt.partial")));
+        let write = || {
+            let mut writer = BufWriter::new(File::create(&partial)?);
+            each(&mut writer)?;
+            writer.into_inner()?.sync_all()?;
+            fs::rename(&partial, folder.as_ref().join(path))
+        };
+        write().map_err(unwritten)
+    };
+    let nodes = || graphs.iter().enumerate().flat_map(|(g, graph)| (0..graph.nodes()).map(move |v| (g, v)));
+    // Nodes count from 1, through all graphs.
+    let mut starts = vec![1];
+    graphs.iter().for_each(|g| starts.push(starts[starts.len() - 1] + g.nodes()));
+    let arrows = || {
+        nodes().flat_map(|(g, u)| graphs[g].labelled_neighbours(u).map(move |(v, label)| (g, u, v, label)))
+    };
+    write("graph_indicator", &mut |to| nodes().try_for_each(|(g, _)| writeln!(to, "{}", g + 1)))?;
+    write("A", &mut |to| {
+        arrows().try_for_each(|(g, u, v, _)| writeln!(to, "{}, {}", starts[g] + u, starts[g] + v))
+    })?;
+    if all(&LabelledGraph::has_node_labels)? {
+        write("node_labels", &mut |to| {
+            nodes().try_for_each(|(g, v)| writeln!(to, "{}", graphs[g].label(v)))
+        })?;
+    }
+    if all(&LabelledGraph::has_edge_labels)? {
+        write("edge_labels", &mut |to| arrows().try_for_each(|(.., label)| writeln!(to, "{label}")))?;
+    }
+    if all(&|g| g.node_attributes().is_some())? {
+        write("node_attributes", &mut |to| {
+            nodes().try_for_each(|(g, v)| {
+                let row = graphs[g]
+                    .node_attributes()
+                    .map(|a| a.row(v).iter().map(f64::to_string).collect::<Vec<_>>());
+                writeln!(to, "{}", row.unwrap_or_default().join(", "))
+            })
+        })?;
+    }
+    if !set.classes.is_empty() {
+        write("graph_labels", &mut |to| set.classes.iter().try_for_each(|class| writeln!(to, "{class}")))?;
+    }
+    Ok(())
 }
 
 fn named(path: &Path, error: Error) -> Error {

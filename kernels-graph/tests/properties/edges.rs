@@ -145,6 +145,21 @@ fn files_that_are_wrong_name_the_line() {
     assert_eq!(Mesh::read_ply(ply.as_bytes()).unwrap().normals()[(1, 2)], 1.0);
 }
 
+#[test]
+fn meshes_survive_their_files() {
+    let vertices = vec![[0.1, -2e-17, 1.0 / 3.0], [1e300, 0.0, -0.0], [5.0, 6.0, 7.0], [8.0, 9.0, 1.5]];
+    for faces in [vec![], vec![vec![0, 1, 2]], vec![vec![3, 2, 1, 0], vec![0, 2, 3]]] {
+        let mesh = Mesh::new(vertices.clone(), faces).unwrap();
+        let (mut off, mut obj, mut ply) = (Vec::new(), Vec::new(), Vec::new());
+        mesh.write_off(&mut off).unwrap();
+        mesh.write_obj(&mut obj).unwrap();
+        mesh.write_ply(&mut ply).unwrap();
+        assert_eq!(Mesh::read_off(&off[..]).unwrap(), mesh);
+        assert_eq!(Mesh::read_obj(&obj[..]).unwrap(), mesh);
+        assert_eq!(Mesh::read_ply(&ply[..]).unwrap(), mesh);
+    }
+}
+
 /// Writers and readers are inverse to one another, bit for bit.
 #[test]
 fn graphs_survive_their_files() {

@@ -4,9 +4,10 @@ use std::{fs::File, io::BufReader};
 
 use kernels_core::Rows;
 use kernels_graph::{
-    EdgeList, EdgeWeight, FisherLayer, FisherProjection, Graph, Joining, OnlineKernel, OnlineLabels, Push,
-    Pusher, SpectralClustering, nearest, nearest_graph, normalized_cut, radius_graph, read_graphml,
-    read_matrix_market, read_metis, read_tu, relative_positions, return_probabilities,
+    EdgeList, EdgeWeight, FisherLayer, FisherProjection, Graph, GraphSet, Joining, LabelledGraph,
+    OnlineKernel, OnlineLabels, Push, Pusher, SpectralClustering, TuDataset, grid, nearest, nearest_graph,
+    normalized_cut, radius_graph, read_graphml, read_matrix_market, read_metis, read_tu, relative_positions,
+    return_probabilities, write_tu,
 };
 use nalgebra::DMatrix;
 
@@ -59,6 +60,15 @@ fn formats_parse_to_the_same_graph() {
     }
     let classes: Vec<i64> = mini.iter().map(|e| e["class"].as_i64().unwrap()).collect();
     assert_eq!(set.classes, classes);
+    // Written and read again, it is the same.
+    let folder = tempfile::tempdir().unwrap();
+    write_tu(&folder, "AGAIN", &set).unwrap();
+    let again = read_tu(&folder, "AGAIN").unwrap();
+    assert!(again.graphs.iter().eq(set.graphs.iter()) && again.classes == set.classes);
+    let mixed = vec![set.graphs.iter().next().unwrap().clone(), LabelledGraph::new(grid(2, 2).unwrap())];
+    let mixed = TuDataset { graphs: GraphSet::new(mixed), classes: Vec::new() };
+    assert!(write_tu(&folder, "MIXED", &mixed).is_err());
+    assert!(write_tu(folder.path().join("nowhere"), "AGAIN", &set).is_err());
 }
 
 #[test]
