@@ -367,24 +367,29 @@ fn killed_fits_resume_to_the_same_model() {
         run(at, &with(&["--out", "through.json"]));
         let state = at.join("state");
         let resumed = with(&["--checkpoint", "state", "--out", "resumed.json"]);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kernels"))
-            .current_dir(at)
-            .args(&resumed)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while !state.exists() && start.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let was_running = child.try_wait().unwrap().is_none();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(
-            was_running && state.exists() && !at.join("resumed.json").exists(),
-            "{solver}: not interrupted"
-        );
+        // On a busy machine a fit may end before it is stopped: another one is.
+        let interrupted = (0..30).any(|_| {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_kernels"))
+                .current_dir(at)
+                .args(&resumed)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let start = Instant::now();
+            while !state.exists() && start.elapsed() < Duration::from_secs(60) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let was_running = child.try_wait().unwrap().is_none();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let stopped = was_running && state.exists() && !at.join("resumed.json").exists();
+            if !stopped {
+                let _ = (fs::remove_file(&state), fs::remove_file(at.join("resumed.json")));
+            }
+            stopped
+        });
+        assert!(interrupted, "{solver}: never interrupted");
         run(at, &resumed);
         let read = |name: &str| fs::read(at.join(name)).unwrap();
         assert!(read("through.json") == read("resumed.json"), "{solver}, stream {stream}: other bits");

@@ -413,7 +413,7 @@ struct Slow;
 
 impl kernels_core::Progress for Slow {
     fn step(&mut self, _: &str, _: usize, _: usize) -> std::ops::ControlFlow<()> {
-        std::thread::sleep(std::time::Duration::from_millis(15));
+        std::thread::sleep(std::time::Duration::from_millis(50));
         std::ops::ControlFlow::Continue(())
     }
 }
