@@ -30,8 +30,7 @@ pub(crate) fn row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     i: usize,
     out: &mut [f64],
 ) {
-    parallel::for_pieces(out, PIECE, |piece, out| {
-        let start = piece * PIECE;
+    parallel::fill(out, PIECE, |start, out| {
         let end = start + out.len();
         if let Ok(at) = Block::within(xs, start..end, i..i + 1) {
             kernel.block(&at, DMatrixViewMut::from_slice(out, end - start, 1), &mut Workspace::new());
@@ -47,8 +46,7 @@ pub(crate) fn cross_row<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     i: usize,
     out: &mut [f64],
 ) {
-    parallel::for_pieces(out, PIECE, |piece, out| {
-        let start = piece * PIECE;
+    parallel::fill(out, PIECE, |start, out| {
         let end = start + out.len();
         if let Ok(at) = Block::between(xs, start..end, ys, i..i + 1) {
             kernel.block(&at, DMatrixViewMut::from_slice(out, end - start, 1), &mut Workspace::new());

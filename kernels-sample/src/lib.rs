@@ -40,13 +40,14 @@ mod distance;
 mod error;
 mod hypothesis;
 mod modes;
-mod parallel;
 mod quadrature;
 mod random;
 mod select;
 mod stein;
 mod thin;
 mod tree;
+
+use kernels_core::parallel;
 
 pub use density::{
     Bandwidth, Boundary, ConditionalKde, DensityKernel, Grid, IntegralMethod, Kde, KdeModel,

@@ -300,7 +300,8 @@ impl<T: Real> Kernel<Paths<T>> for GlobalAlignment {
         }
         // d(k/√(a b)) = dk/√(a b) − ½ (k/√(a b)) (da/a + db/b).
         let (rows, cols) = used(at);
-        let (x, y) = (self.norms(xs, &rows), self.norms(ys, &cols));
+        let x = self.norms(xs, &rows);
+        let y = if at.is_within() { x.clone() } else { self.norms(ys, &cols) };
         let mut own = (vec![0.0; xs.len()], vec![0.0; ys.len()]);
         let mut all = Vec::with_capacity(given.len());
         for ((&(i, j), &w), sum) in indices.iter().zip(&given).zip(self.sums(xs, ys, &indices)) {
@@ -310,7 +311,14 @@ impl<T: Real> Kernel<Paths<T>> for GlobalAlignment {
             all.push(((i, j), ScaledValue::new(w, 0).over_roots(x[i], y[j])));
         }
         self.add_derivatives(xs, ys, &all, gradient);
-        for (used, paths, norms, own) in [(rows, xs, x, own.0), (cols, ys, y, own.1)] {
+        let mut sides = vec![(cols, ys, y, own.1)];
+        if at.is_within() {
+            // Both sides are the same series.
+            sides[0].3.iter_mut().zip(own.0).for_each(|(to, w)| *to += w);
+        } else {
+            sides.push((rows, xs, x, own.0));
+        }
+        for (used, paths, norms, own) in sides {
             let weight = |i: usize| ScaledValue::new(own[i], 0).over_roots(norms[i], norms[i]);
             let pairs: Vec<_> = used.into_iter().map(|i| ((i, i), weight(i))).collect();
             self.add_derivatives(paths, paths, &pairs, gradient);

@@ -430,7 +430,6 @@ impl<T: Real> Kernel<Images<T>> for NetworkKernel {
         let left: Vec<_> = at.rows().map(|i| at.xs().point(i)).map(|x| (x, self.singles(x))).collect();
         let right: Vec<_> = at.cols().map(|j| at.ys().point(j)).map(|y| (y, self.singles(y))).collect();
         let mirrored = at.is_within() && at.rows() == at.cols();
-        let columns: Vec<usize> = (0..right.len()).collect();
         let column = |j: usize| -> Vec<T> {
             let (y, (_, _, other)) = &right[j];
             let first = if mirrored { j } else { 0 };
@@ -449,13 +448,7 @@ impl<T: Real> Kernel<Images<T>> for NetworkKernel {
                 })
                 .collect()
         };
-        #[cfg(feature = "rayon")]
-        let values: Vec<Vec<T>> = {
-            use rayon::prelude::*;
-            columns.par_iter().map(|&j| column(j)).collect()
-        };
-        #[cfg(not(feature = "rayon"))]
-        let values: Vec<Vec<T>> = columns.iter().map(|&j| column(j)).collect();
+        let values = kernels_core::parallel::map(right.len(), column);
         for (j, values) in values.iter().enumerate() {
             let first = if mirrored { j } else { 0 };
             for (k, v) in values.iter().enumerate() {
