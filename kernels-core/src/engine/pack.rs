@@ -43,6 +43,10 @@ impl<T: Real> Panels<T> {
         let mut norms = ws.take(if with_norms { panels * width } else { 0 });
         let mut largest = ws.take(if with_norms { panels } else { 0 });
         largest.fill(T::default());
+        if entry.center.is_none() && entry.weights.is_none() && !with_norms {
+            transpose(xs.slice(rows), dim, width, &mut values, |x| x);
+            return Self { values, norms, largest, dim, width };
+        }
         let mut entered = ws.take(dim);
         for slot in 0..panels * width {
             let row = xs.slice(rows.start + slot.min(n - 1)..rows.start + slot.min(n - 1) + 1);
@@ -67,16 +71,7 @@ impl<T: Real> Panels<T> {
     pub(super) fn of_values(rows: &[f64], dim: usize, width: usize, n: usize, ws: &mut Workspace<T>) -> Self {
         let panels = n.div_ceil(width);
         let mut values = ws.take(panels * width * dim);
-        if dim > 0 {
-            for (p, panel) in values.chunks_exact_mut(width * dim).enumerate() {
-                for i in 0..width {
-                    let row = &rows[(p * width + i).min(n - 1) * dim..][..dim];
-                    for (to, &value) in panel.chunks_exact_mut(width).zip(row) {
-                        to[i] = T::of(value);
-                    }
-                }
-            }
-        }
+        transpose(&rows[..n * dim], dim, width, &mut values, T::of);
         Self { values, norms: ws.take(0), largest: ws.take(0), dim, width }
     }
 
@@ -103,6 +98,22 @@ impl<T: Real> Panels<T> {
         ws.give(self.values);
         ws.give(self.norms);
         ws.give(self.largest);
+    }
+}
+
+/// Rows into panels; the last row is repeated where the last panel has room.
+fn transpose<S: Copy, T: Copy>(rows: &[S], dim: usize, width: usize, panels: &mut [T], of: impl Fn(S) -> T) {
+    if dim == 0 {
+        return;
+    }
+    for (panel, rows) in panels.chunks_exact_mut(width * dim).zip(rows.chunks(width * dim)) {
+        let count = rows.len() / dim;
+        for (k, column) in panel.chunks_exact_mut(width).enumerate() {
+            for (to, row) in column.iter_mut().zip(rows.chunks_exact(dim)) {
+                *to = of(row[k]);
+            }
+            column[count..].fill(of(rows[(count - 1) * dim + k]));
+        }
     }
 }
 

@@ -185,7 +185,9 @@ impl<T: Real> Work<T> for Fill<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        if V::MANY {
+        if self.at.cols().len() == 1 {
+            self.with_columns::<V, 1>();
+        } else if V::MANY {
             self.with_columns::<V, COLUMNS_MANY>();
         } else {
             self.with_columns::<V, COLUMNS_FEW>();
@@ -247,19 +249,25 @@ impl<T: Real> Fill<'_, '_, T> {
         // The rows as they are, only made when a pair needs them.
         let mut raw: Option<(Panels<T>, Panels<T>)> = None;
         let (rows, cols) = at.shape();
+        // Panels a visit to the profile: of a single column as many as there is room for.
+        let group = if C == 1 { MAX_CELL / width } else { 1 };
         let mut cell = [T::default(); MAX_CELL];
-        let cell = &mut cell[..width * C];
+        let cell = &mut cell[..group * width * C];
+        let panels = rows.div_ceil(width);
         for q in 0..cols.div_ceil(C) {
-            for p in 0..rows.div_ceil(width) {
-                let sides = Sides { left: &left, right: &right, p, q };
-                if !rule.cell::<V, C>(&sides, cell) {
-                    let (left, right) = raw.get_or_insert_with(|| {
-                        let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
-                        (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
-                    });
-                    rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+            for first in (0..panels).step_by(group) {
+                let count = group.min(panels - first);
+                for (p, cell) in (first..first + count).zip(cell.chunks_exact_mut(width * C)) {
+                    let sides = Sides { left: &left, right: &right, p, q };
+                    if !rule.cell::<V, C>(&sides, cell) {
+                        let (left, right) = raw.get_or_insert_with(|| {
+                            let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
+                            (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
+                        });
+                        rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                    }
                 }
-                let (r, c) = (p * width, q * C);
+                let (r, c, width) = (first * width, q * C, count * width);
                 let (height, breadth) = (width.min(rows - r), C.min(cols - c));
                 profile.apply(
                     &mut cell[..width * breadth],
