@@ -263,31 +263,35 @@ impl Work<f64> for Substitution<'_> {
             let start = block * BLOCK;
             let (before, here) = terms.split_at_mut(start);
             let known = &observed.blocks[block];
-            let mut left = [0.0; BLOCK];
+            let mut left = [V::splat(0.0); 2];
             // What the terms of earlier blocks take: four sums side by side.
-            for lane in (0..BLOCK).step_by(V::LANES) {
-                let mut sums = [V::splat(0.0); 4];
+            for (part, left) in left.iter_mut().enumerate().take(BLOCK / V::LANES) {
+                let lane = part * V::LANES;
+                let (mut a, mut b, mut c, mut d) =
+                    (V::splat(0.0), V::splat(0.0), V::splat(0.0), V::splat(0.0));
                 for (four, known) in before.chunks_exact(4).zip(known.chunks_exact(4 * BLOCK)) {
-                    for k in 0..4 {
-                        sums[k] = V::broadcast(four[k]).mul_add(V::load(&known[k * BLOCK + lane..]), sums[k]);
-                    }
+                    a = V::broadcast(four[0]).mul_add(V::load(&known[lane..]), a);
+                    b = V::broadcast(four[1]).mul_add(V::load(&known[BLOCK + lane..]), b);
+                    c = V::broadcast(four[2]).mul_add(V::load(&known[2 * BLOCK + lane..]), c);
+                    d = V::broadcast(four[3]).mul_add(V::load(&known[3 * BLOCK + lane..]), d);
                 }
-                let taken = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-                (V::load(&here[lane..]) - taken).store(&mut left[lane..]);
+                *left = V::load(&here[lane..]) - ((a + b) + (c + d));
             }
             // What the terms of this block take of one another.
             let inverses = &observed.inverses[start..start + BLOCK];
-            let within = &known[start * BLOCK..];
-            for c in 0..BLOCK {
-                let term = left[c] * inverses[c];
-                let own = &within[c * BLOCK..(c + 1) * BLOCK];
-                for later in c + 1..BLOCK {
-                    left[later] -= term * own[later];
+            let within = known[start * BLOCK..].chunks_exact(BLOCK);
+            let mut lanes = [0.0; BLOCK];
+            for ((c, own), inverse) in within.enumerate().zip(inverses) {
+                for (part, left) in left.iter().enumerate().take(BLOCK / V::LANES) {
+                    left.store(&mut lanes[part * V::LANES..]);
                 }
-                left[c] = term;
+                let term = lanes[c] * inverse;
+                for (part, left) in left.iter_mut().enumerate().take(BLOCK / V::LANES) {
+                    *left = V::load(&own[part * V::LANES..]).mul_add(V::broadcast(-term), *left);
+                }
+                here[c] = term;
                 variance = (variance - term * term).max(0.0);
             }
-            here.copy_from_slice(&left);
             if start + BLOCK <= observed.count {
                 settled = variance;
             }
