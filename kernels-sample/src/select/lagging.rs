@@ -109,7 +109,7 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Lagging<'a, P, K> {
             looked.extend(now);
             rivals = rest;
             rivals.retain(|r| above(&self.variances, r.1, best));
-            batch *= 4;
+            batch *= 2;
         }
         self.recent = looked;
         Some((best, self.variances[best]))
@@ -217,8 +217,7 @@ fn zeros(count: usize) -> Result<Vec<f64>, Error> {
     let mut out = Vec::new();
     let needed = count.saturating_mul(size_of::<f64>());
     let what = "the factor of a kernel matrix";
-    out.try_reserve_exact(count)
-        .map_err(|_| kernels_core::Error::Memory { what, needed, available: 0 })?;
+    out.try_reserve_exact(count).map_err(|_| kernels_core::Error::Memory { what, needed, available: 0 })?;
     out.resize(count, 0.0);
     Ok(out)
 }
@@ -281,7 +280,7 @@ impl Work<f64> for Substitution<'_> {
             let inverses = &observed.inverses[start..start + BLOCK];
             let within = known[start * BLOCK..].chunks_exact(BLOCK);
             let mut lanes = [0.0; BLOCK];
-            for ((c, own), inverse) in within.enumerate().zip(inverses) {
+            for ((c, own), inverse) in within.enumerate().zip(inverses).take(observed.count - start) {
                 for (part, left) in left.iter().enumerate().take(BLOCK / V::LANES) {
                     left.store(&mut lanes[part * V::LANES..]);
                 }

@@ -16,11 +16,7 @@ pub(crate) struct Prior<'a, P, K: ?Sized> {
 
 impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> Prior<'a, P, K> {
     /// All points of all sets, in order, and the diagonal.
-    pub(crate) fn new(
-        what: &'static str,
-        kernel: &'a K,
-        sets: &[&'a P],
-    ) -> Result<(Self, Vec<f64>), Error> {
+    pub(crate) fn new(what: &'static str, kernel: &'a K, sets: &[&'a P]) -> Result<(Self, Vec<f64>), Error> {
         let (mut starts, mut variances) = (Vec::new(), Vec::new());
         for set in sets {
             access::check(what, kernel, *set, 0)?;

@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 use super::{split, swap};
 use crate::{
     Error,
-    access::{self, GramRows},
+    access::{self, Buffers, GramRows},
     error,
 };
 
@@ -42,12 +42,17 @@ pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     xs: &P,
     delta: f64,
     coin: &mut dyn FnMut(usize) -> f64,
+    buffers: &Buffers,
 ) -> Result<Vec<usize>, Error> {
     let n = xs.len();
     if n == 4 {
         return Ok(optimal_four_point_half(kernel, xs, coin(0))?.to_vec());
     }
-    let k = GramRows::new(kernel, xs, swap::STORED)?;
+    let k = if n <= swap::STORED {
+        GramRows::in_buffer(kernel, xs, buffers)?
+    } else {
+        GramRows::new(kernel, xs, 0)?
+    };
     let diagonal = kernels_core::diagonal(kernel, xs)?;
     let multipliers = split::multipliers(n, 1, delta);
     let mut half = match k.stored() {
@@ -60,6 +65,7 @@ pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         half = swap::standard(n, n / 2);
     }
     swap::refine(&k, &diagonal, Some(&sums.means), &sums.over(standard), &mut half, true, 1);
+    k.recycle(buffers);
     let mut kept = vec![false; n];
     half.iter().for_each(|&i| kept[i] = true);
     let keep = coin(0) < 0.5;

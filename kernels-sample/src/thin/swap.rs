@@ -44,8 +44,8 @@ pub(super) fn best<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     Ok(best.1)
 }
 
-/// Largest number of points whose Gram matrix is kept while points are swapped: 32 MB.
-pub(super) const STORED: usize = 2048;
+/// Largest number of points whose Gram matrix is kept while points are swapped: 128 MB.
+pub(super) const STORED: usize = 4096;
 
 /// Replaces the coreset's points one after the other by the best ones, `passes` times or until nothing changes.
 ///

@@ -234,9 +234,15 @@ fn integral_transformation() {
         let model = with(method);
         let got = model.transform(&queries).unwrap();
         if name == "normal" || name == "lognormal" {
-            let scores = integral(&case["alpha"], method).normal_scores(true).fit(&xs).unwrap().transform(&queries).unwrap();
+            let scores = integral(&case["alpha"], method)
+                .normal_scores(true)
+                .fit(&xs)
+                .unwrap()
+                .transform(&queries)
+                .unwrap();
             let phi = |z: f64| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
-            let theirs = vector(&case["polyexp4_default"]).into_iter().zip(vector(&case["polyexp4_normal_output"]));
+            let theirs =
+                vector(&case["polyexp4_default"]).into_iter().zip(vector(&case["polyexp4_normal_output"]));
             for ((g, z), (e, ez)) in got.as_slice().iter().zip(scores.as_slice()).zip(theirs) {
                 let what = format!("{name} {}: got {g}, expected {e}", case["alpha"]);
                 assert!((g.clamp(0.0, 1.0) - e).abs() < 5e-3, "{what}");
@@ -249,7 +255,11 @@ fn integral_transformation() {
             }
             // The same by Gaussian kernels: theirs interpolates a table of 60 quantiles.
             for (g, e) in exact.as_slice().iter().zip(vector(&case["gaussian_interp"])) {
-                assert!((g.clamp(0.0, 1.0) - e).abs() < 5e-3, "{name} {}: got {g}, expected {e}", case["alpha"]);
+                assert!(
+                    (g.clamp(0.0, 1.0) - e).abs() < 5e-3,
+                    "{name} {}: got {g}, expected {e}",
+                    case["alpha"]
+                );
             }
             let wanted = Rows::from_row_major(vec![0.1, 0.5, 0.9], 3, 1).unwrap();
             let inverse = model.inverse(&wanted).unwrap();
