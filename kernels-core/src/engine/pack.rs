@@ -43,25 +43,28 @@ impl<T: Real> Panels<T> {
         let mut norms = ws.take(if with_norms { panels * width } else { 0 });
         let mut largest = ws.take(if with_norms { panels } else { 0 });
         largest.fill(T::default());
-        if entry.center.is_none() && entry.weights.is_none() && !with_norms {
-            transpose(xs.slice(rows), dim, width, &mut values, |x| x);
+        if dim < FEW && entry.center.is_none() && entry.weights.is_none() && !with_norms {
+            transpose(xs.slice(rows), dim, width, &mut values);
             return Self { values, norms, largest, dim, width };
         }
-        let mut entered = ws.take(dim);
-        for slot in 0..panels * width {
-            let row = xs.slice(rows.start + slot.min(n - 1)..rows.start + slot.min(n - 1) + 1);
-            enter(row, entry, &mut entered);
-            let panel = &mut values[slot / width * width * dim..][..width * dim];
-            for (to, &value) in panel.chunks_exact_mut(width).zip(&entered) {
-                to[slot % width] = value;
+        // Apart by what is no power of two, or all rows of a panel would compete for the same lines of the cache.
+        let stride = dim + 8;
+        let mut entered = ws.take(width * stride);
+        for p in 0..panels {
+            for i in 0..width {
+                let slot = p * width + i;
+                let row = (rows.start + slot).min(rows.end - 1);
+                let entered = &mut entered[i * stride..][..dim];
+                enter(xs.slice(row..row + 1), entry, entered);
+                if with_norms {
+                    let norm = squared_norm(entered);
+                    norms[slot] = norm;
+                    let largest = &mut largest[p];
+                    // A NaN is left out: the distances it belongs to are NaN and never trusted.
+                    *largest = if norm > *largest { norm } else { *largest };
+                }
             }
-            if with_norms {
-                let norm = squared_norm(&entered);
-                norms[slot] = norm;
-                let largest = &mut largest[slot / width];
-                // A NaN is left out: the distances it belongs to are NaN and never trusted.
-                *largest = if norm > *largest { norm } else { *largest };
-            }
+            interleave(&entered, stride, dim, &mut values[p * width * dim..][..width * dim], width);
         }
         ws.give(entered);
         Self { values, norms, largest, dim, width }
@@ -71,7 +74,16 @@ impl<T: Real> Panels<T> {
     pub(super) fn of_values(rows: &[f64], dim: usize, width: usize, n: usize, ws: &mut Workspace<T>) -> Self {
         let panels = n.div_ceil(width);
         let mut values = ws.take(panels * width * dim);
-        transpose(&rows[..n * dim], dim, width, &mut values, T::of);
+        if dim > 0 {
+            for (p, panel) in values.chunks_exact_mut(width * dim).enumerate() {
+                for i in 0..width {
+                    let row = &rows[(p * width + i).min(n - 1) * dim..][..dim];
+                    for (to, &value) in panel.chunks_exact_mut(width).zip(row) {
+                        to[i] = T::of(value);
+                    }
+                }
+            }
+        }
         Self { values, norms: ws.take(0), largest: ws.take(0), dim, width }
     }
 
@@ -101,8 +113,11 @@ impl<T: Real> Panels<T> {
     }
 }
 
+/// Features below which rows go to panels value by value.
+const FEW: usize = 16;
+
 /// Rows into panels; the last row is repeated where the last panel has room.
-fn transpose<S: Copy, T: Copy>(rows: &[S], dim: usize, width: usize, panels: &mut [T], of: impl Fn(S) -> T) {
+fn transpose<T: Copy>(rows: &[T], dim: usize, width: usize, panels: &mut [T]) {
     if dim == 0 {
         return;
     }
@@ -110,20 +125,51 @@ fn transpose<S: Copy, T: Copy>(rows: &[S], dim: usize, width: usize, panels: &mu
         let count = rows.len() / dim;
         for (k, column) in panel.chunks_exact_mut(width).enumerate() {
             for (to, row) in column.iter_mut().zip(rows.chunks_exact(dim)) {
-                *to = of(row[k]);
+                *to = row[k];
             }
-            column[count..].fill(of(rows[(count - 1) * dim + k]));
+            column[count..].fill(rows[(count - 1) * dim + k]);
         }
     }
 }
 
 fn enter<T: Real>(row: &[T], entry: &Entry<'_, T>, out: &mut [T]) {
-    out.copy_from_slice(row);
-    if let Some(center) = entry.center {
-        out.iter_mut().zip(center).for_each(|(x, &c)| *x -= c);
+    match (entry.center, entry.weights) {
+        (None, None) => out.copy_from_slice(row),
+        (Some(center), None) => {
+            out.iter_mut().zip(row).zip(center).for_each(|((to, &x), &c)| *to = x - c);
+        }
+        (None, Some(weights)) => {
+            out.iter_mut().zip(row).zip(weights).for_each(|((to, &x), &w)| *to = x * w);
+        }
+        (Some(center), Some(weights)) => {
+            let pairs = center.iter().zip(weights);
+            out.iter_mut().zip(row).zip(pairs).for_each(|((to, &x), (&c, &w))| *to = (x - c) * w);
+        }
     }
-    if let Some(weights) = entry.weights {
-        out.iter_mut().zip(weights).for_each(|(x, &w)| *x *= w);
+}
+
+/// Rows, `stride` apart, to a panel of `width`, features outermost.
+fn interleave<T: Real>(rows: &[T], stride: usize, dim: usize, panel: &mut [T], width: usize) {
+    match width {
+        6 => interleave_by::<T, 6>(rows, stride, dim, panel),
+        8 => interleave_by::<T, 8>(rows, stride, dim, panel),
+        12 => interleave_by::<T, 12>(rows, stride, dim, panel),
+        16 => interleave_by::<T, 16>(rows, stride, dim, panel),
+        32 => interleave_by::<T, 32>(rows, stride, dim, panel),
+        _ => {
+            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+                to.iter_mut().enumerate().for_each(|(i, to)| *to = rows[i * stride + k]);
+            }
+        }
+    }
+}
+
+fn interleave_by<T: Real, const W: usize>(rows: &[T], stride: usize, dim: usize, panel: &mut [T]) {
+    let rows: [&[T]; W] = std::array::from_fn(|i| &rows[i * stride..][..dim]);
+    for (k, to) in panel.chunks_exact_mut(W).enumerate().take(dim) {
+        for i in 0..W {
+            to[i] = rows[i][k];
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) const COLUMNS_FEW: usize = 6;
 /// Vectors in a row panel.
 pub(super) const ROW_VECTORS: usize = 2;
 
+/// Bytes of row panels that meet all column panels before the next do: they stay in the second level of the cache.
+const GROUP: usize = 256 << 10;
+
 /// Room for the values of the largest pair of panels.
 pub(super) const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
 
@@ -249,33 +252,32 @@ impl<T: Real> Fill<'_, '_, T> {
         // The rows as they are, only made when a pair needs them.
         let mut raw: Option<(Panels<T>, Panels<T>)> = None;
         let (rows, cols) = at.shape();
-        // Panels a visit to the profile: of a single column as many as there is room for.
-        let group = if C == 1 { MAX_CELL / width } else { 1 };
         let mut cell = [T::default(); MAX_CELL];
-        let cell = &mut cell[..group * width * C];
+        // Panels a visit to the profile: of a single column as many as there is room for.
+        let visit = if C == 1 { MAX_CELL / width } else { 1 };
+        let cell = &mut cell[..visit * width * C];
         let panels = rows.div_ceil(width);
-        for q in 0..cols.div_ceil(C) {
-            for first in (0..panels).step_by(group) {
-                let count = group.min(panels - first);
-                for (p, cell) in (first..first + count).zip(cell.chunks_exact_mut(width * C)) {
-                    let sides = Sides { left: &left, right: &right, p, q };
-                    if !rule.cell::<V, C>(&sides, cell) {
-                        let (left, right) = raw.get_or_insert_with(|| {
-                            let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
-                            (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
-                        });
-                        rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+        let group = (GROUP / (width * size_of::<T>() * at.ys().dim().max(1))).max(visit);
+        for first in (0..panels).step_by(group) {
+            let last = (first + group).min(panels);
+            for q in 0..cols.div_ceil(C) {
+                for start in (first..last).step_by(visit) {
+                    let count = visit.min(last - start);
+                    for (p, cell) in (start..start + count).zip(cell.chunks_exact_mut(width * C)) {
+                        let sides = Sides { left: &left, right: &right, p, q };
+                        if !rule.cell::<V, C>(&sides, cell) {
+                            let (left, right) = raw.get_or_insert_with(|| {
+                                let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
+                                (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
+                            });
+                            rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                        }
                     }
+                    let (r, c, width) = (start * width, q * C, count * width);
+                    let (height, breadth) = (width.min(rows - r), C.min(cols - c));
+                    let to = &mut out[c * stride + r..];
+                    profile.apply(&mut cell[..width * breadth], width, height, to, stride);
                 }
-                let (r, c, width) = (first * width, q * C, count * width);
-                let (height, breadth) = (width.min(rows - r), C.min(cols - c));
-                profile.apply(
-                    &mut cell[..width * breadth],
-                    width,
-                    height,
-                    &mut out[c * stride + r..],
-                    stride,
-                );
             }
         }
         left.recycle(ws);
