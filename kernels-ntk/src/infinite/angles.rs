@@ -78,7 +78,8 @@ pub(super) enum Step<'a> {
     /// a min(z, 0) + b max(z, 0); `roots` are standard deviations before, with their inverses, 0 for 0.
     Rectified { a: f64, b: f64, roots: &'a [f64], inverses: &'a [f64], column: f64 },
     /// a erf(bz) without its offset.
-    Erf { a: f64, b: f64, rows: &'a ErfRows, columns: &'a ErfRows, column: usize },
+    /// Rows are the points from `row` of theirs.
+    Erf { a: f64, b: f64, rows: &'a ErfRows, columns: &'a ErfRows, row: usize, column: usize },
 }
 
 /// What a layer with weights adds to the tangent kernel.
@@ -237,11 +238,13 @@ fn go<V: Vector<Scalar = f64>>(step: Step<'_>, pairs: &mut Pairs<'_>) {
                 i = end;
             }
         }
-        Step::Erf { a, b, rows, columns, column } => erf::<V>((a, b), rows, columns.at(column), pairs),
+        Step::Erf { a, b, rows, columns, row, column } => {
+            erf::<V>((a, b), (rows, row), columns.at(column), pairs);
+        }
     }
 }
 
-/// What a layer a erf(bz) needs of variances alone: p = b²q, √p, n = 1 + 2p, √(1 + 4p), asin(2p/n) and its root.
+/// What a layer a erf(bz) needs of variances alone: p = b²q, √p, n = 1 + 2p, √(1 + 4p), asin(2p/n) and its root, 1/√n.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErfRows {
     p: Vec<f64>,
@@ -250,6 +253,7 @@ pub(super) struct ErfRows {
     r: Vec<f64>,
     angle: Vec<f64>,
     root_angle: Vec<f64>,
+    inverse: Vec<f64>,
 }
 
 impl ErfRows {
@@ -264,8 +268,14 @@ impl ErfRows {
             out.r.push((1.0 + 4.0 * p).sqrt());
             out.angle.push(angle);
             out.root_angle.push(angle.sqrt());
+            out.inverse.push(1.0 / (1.0 + 2.0 * p).sqrt());
         }
         out
+    }
+
+    /// 1/√(1 + 2p)
+    pub(super) fn inverses(&self) -> &[f64] {
+        &self.inverse
     }
 
     fn at(&self, i: usize) -> ErfAt {
@@ -292,7 +302,12 @@ struct ErfAt {
 }
 
 #[inline(always)]
-fn erf<V: Vector<Scalar = f64>>((a, b): (f64, f64), rows: &ErfRows, column: ErfAt, pairs: &mut Pairs<'_>) {
+fn erf<V: Vector<Scalar = f64>>(
+    (a, b): (f64, f64),
+    (rows, row): (&ErfRows, usize),
+    column: ErfAt,
+    pairs: &mut Pairs<'_>,
+) {
     let n = pairs.len();
     let (q, gap, cogap) = (&mut pairs.q[..n], &mut pairs.gap[..n], &mut pairs.cogap[..n]);
     let (difference, theta) = (&mut pairs.difference[..n], &mut pairs.tangent[..n]);
@@ -308,11 +323,12 @@ fn erf<V: Vector<Scalar = f64>>((a, b): (f64, f64), rows: &ErfRows, column: ErfA
     while i < n {
         let end = (i + V::LANES).min(n);
         // Beyond the end all is 0, and some quotients are NaN there.
-        let (p11, n1) = (load::<V>(&rows.p[i..end]), load::<V>(&rows.n[i..end]));
-        let (r1, first) = (load::<V>(&rows.r[i..end]), load::<V>(&rows.angle[i..end]));
+        let (p11, n1) = (load::<V>(&rows.p[row + i..row + end]), load::<V>(&rows.n[row + i..row + end]));
+        let (r1, first) =
+            (load::<V>(&rows.r[row + i..row + end]), load::<V>(&rows.angle[row + i..row + end]));
         let norms = n1 * n2;
         let norm = norms.sqrt();
-        let product = load::<V>(&rows.root[i..end]) * root2;
+        let product = load::<V>(&rows.root[row + i..row + end]) * root2;
         let g = square * load::<V>(&gap[i..end]);
         let c = square * load::<V>(&cogap[i..end]);
         let p12 = square * load::<V>(&q[i..end]);
@@ -332,7 +348,7 @@ fn erf<V: Vector<Scalar = f64>>((a, b): (f64, f64), rows: &ErfRows, column: ErfA
         let near = sine * arcsines((sine * sine).min(half));
         let delta = tan.abs().select_lt(V::splat(0.9), near, first - second);
         let mean = half * (first + second);
-        let roots = load::<V>(&rows.root_angle[i..end]);
+        let roots = load::<V>(&rows.root_angle[row + i..row + end]);
         let spread = delta / (roots + root_angle2).max(tiny);
         let own = half * (spread * spread);
         // sin((α+β)/2 − γ) sin((α+β)/2 + γ): a small factor comes from the larger one, where there is one.
@@ -581,10 +597,11 @@ impl Work<f64> for OwnArcsine<'_> {
 }
 
 /// The power series Σ aⱼ bⱼ ρʲ of values and slopes for pairs of rows with one column. `values` and `slopes` hold coefficient
-/// j of row i at `j * rows + i`.
+/// j of row i at `j * stride + i`; of odd functions coefficients 1, 3, … of values and 0, 2, … of slopes, the others being 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mehler<'a> {
-    pub(super) rows: usize,
+    pub(super) odd: bool,
+    pub(super) stride: usize,
     pub(super) values: &'a [f64],
     pub(super) slopes: &'a [f64],
     pub(super) column: (&'a [f64], &'a [f64]),
@@ -618,40 +635,36 @@ pub(super) fn mehler(series: Mehler<'_>, rho: &[f64], value: &mut [f64], slope: 
 
 #[inline(always)]
 fn sum<const FUSED: bool>(series: Mehler<'_>, rho: &[f64], value: &mut [f64], slope: &mut [f64]) {
-    let Mehler { rows, values, slopes, column } = series;
-    let terms = column.0.len();
     const GROUP: usize = 16;
-    let mut start = 0;
-    while start < rows {
+    let Mehler { odd, stride, values, slopes, column } = series;
+    let (rows, terms) = (rho.len(), column.0.len());
+    let add = |sum: f64, x: f64, term: f64| if FUSED { sum.mul_add(x, term) } else { sum * x + term };
+    for start in (0..rows).step_by(GROUP) {
         let m = GROUP.min(rows - start);
-        if m == GROUP {
-            let mut r = [0.0_f64; GROUP];
-            r.copy_from_slice(&rho[start..start + GROUP]);
-            let (mut v, mut s) = ([0.0_f64; GROUP], [0.0_f64; GROUP]);
-            for j in (0..terms).rev() {
-                let (bv, bs) = (column.0[j], column.1[j]);
-                let av = &values[j * rows + start..][..GROUP];
-                let a_s = &slopes[j * rows + start..][..GROUP];
+        let mut r = [0.0_f64; GROUP];
+        r[..m].copy_from_slice(&rho[start..start + m]);
+        let x = if odd { r.map(|r| r * r) } else { r };
+        let (mut v, mut s) = ([0.0_f64; GROUP], [0.0_f64; GROUP]);
+        for j in (0..terms).rev() {
+            let (bv, bs) = (column.0[j], column.1[j]);
+            if m == GROUP {
+                let av = &values[j * stride + start..][..GROUP];
+                let a_s = &slopes[j * stride + start..][..GROUP];
                 for i in 0..GROUP {
-                    let (pv, ps) = (av[i] * bv, a_s[i] * bs);
-                    v[i] = if FUSED { v[i].mul_add(r[i], pv) } else { v[i] * r[i] + pv };
-                    s[i] = if FUSED { s[i].mul_add(r[i], ps) } else { s[i] * r[i] + ps };
+                    v[i] = add(v[i], x[i], av[i] * bv);
+                    s[i] = add(s[i], x[i], a_s[i] * bs);
                 }
-            }
-            value[start..start + GROUP].copy_from_slice(&v);
-            slope[start..start + GROUP].copy_from_slice(&s);
-        } else {
-            for i in start..rows {
-                let (mut v, mut s, r) = (0.0_f64, 0.0_f64, rho[i]);
-                for j in (0..terms).rev() {
-                    let (pv, ps) = (values[j * rows + i] * column.0[j], slopes[j * rows + i] * column.1[j]);
-                    v = if FUSED { v.mul_add(r, pv) } else { v * r + pv };
-                    s = if FUSED { s.mul_add(r, ps) } else { s * r + ps };
+            } else {
+                for i in 0..m {
+                    v[i] = add(v[i], x[i], values[j * stride + start + i] * bv);
+                    s[i] = add(s[i], x[i], slopes[j * stride + start + i] * bs);
                 }
-                value[i] = v;
-                slope[i] = s;
             }
         }
-        start += m;
+        if odd {
+            v.iter_mut().zip(&r).for_each(|(v, r)| *v *= r);
+        }
+        value[start..start + m].copy_from_slice(&v[..m]);
+        slope[start..start + m].copy_from_slice(&s[..m]);
     }
 }

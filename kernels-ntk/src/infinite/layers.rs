@@ -31,7 +31,41 @@ pub(super) struct Record {
     inverses: Vec<f64>,
     erf: ErfRows,
     series: Vec<Arc<HermiteSeries>>,
+    table: Table,
     width: usize,
+}
+
+/// Hermite coefficients side by side: of point i at `term * points + i`.
+#[derive(Debug, Default)]
+struct Table {
+    odd: bool,
+    values: Vec<f64>,
+    slopes: Vec<f64>,
+}
+
+impl Table {
+    fn new(series: &[Arc<HermiteSeries>], odd: bool) -> Self {
+        let step = if odd { 2 } else { 1 };
+        let terms = series.iter().map(|s| s.terms()).max().unwrap_or(0).div_ceil(step);
+        let place = |of: fn(&HermiteSeries) -> &[f64], first: usize| {
+            let mut out = vec![0.0; terms * series.len()];
+            for (i, s) in series.iter().enumerate() {
+                for (j, v) in of(s).iter().skip(first).step_by(step).enumerate() {
+                    out[j * series.len() + i] = *v;
+                }
+            }
+            out
+        };
+        let first = usize::from(odd);
+        Self { odd, values: place(|s| &s.values, first), slopes: place(|s| &s.slopes, 0) }
+    }
+
+    /// The terms that a series has, in the table's order.
+    fn terms(&self, series: &HermiteSeries) -> (Vec<f64>, Vec<f64>) {
+        let step = if self.odd { 2 } else { 1 };
+        let part = |c: &[f64], first: usize| c.iter().skip(first).step_by(step).copied().collect();
+        (part(&series.values, usize::from(self.odd)), part(&series.slopes, 0))
+    }
 }
 
 impl Record {
@@ -43,6 +77,7 @@ impl Record {
             inverses: Vec::new(),
             erf: ErfRows::default(),
             series: Vec::new(),
+            table: Table::default(),
             width,
         }
     }
@@ -68,7 +103,10 @@ impl Record {
                 record.inverses = record.roots.0.iter().map(inverse).collect();
             }
             Activation::Erf { b, .. } => record.erf = ErfRows::new(*b, q),
-            _ if series => record.series = cache.series(phi, q),
+            _ if series => {
+                record.series = cache.series(phi, q);
+                record.table = Table::new(&record.series, phi.is_odd());
+            }
             _ => {}
         }
         let (mut after, mut slopes) = (Vec::with_capacity(q.len()), Vec::with_capacity(q.len()));
@@ -91,6 +129,16 @@ impl Record {
     /// Variances before and after the layer, and the series before.
     pub(super) fn variances(&self) -> (&[f64], &[f64], &[Arc<HermiteSeries>]) {
         (&self.before, &self.after, &self.series)
+    }
+
+    /// Width of the layer before.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// For error functions.
+    pub(super) fn erf(&self) -> &ErfRows {
+        &self.erf
     }
 
     /// For rectified layers.
@@ -268,7 +316,9 @@ pub(super) struct Strip {
 /// Which points a strip pairs, in the records.
 #[derive(Clone, Copy)]
 pub(super) struct At {
-    /// First column's place among all points of the records; rows are the points from 0.
+    /// First row's place among all points of the records.
+    pub(super) row: usize,
+    /// First column's place.
     pub(super) column: usize,
 }
 
@@ -277,18 +327,10 @@ pub(super) struct At {
 pub(super) struct Between<'r> {
     pub(super) rows: &'r Record,
     pub(super) columns: &'r Record,
-    /// First column's place in its record; rows begin at 0.
+    /// First row's place in its record.
+    pub(super) row: usize,
+    /// First column's place in its record.
     pub(super) from: usize,
-}
-
-/// Room for steps that work on one column at a time.
-#[derive(Debug, Default)]
-struct Scratch {
-    values: Vec<f64>,
-    slopes: Vec<f64>,
-    rho: Vec<f64>,
-    value: Vec<f64>,
-    slope: Vec<f64>,
 }
 
 impl Strip {
@@ -337,7 +379,7 @@ impl Strip {
             Layer::Dense(w) => self.affine(w.w2(), w.b2(), tangent(w, record.width), record, at),
             Layer::Scale(c) => self.affine(c * c, 0.0, Tangent::None, record, at),
             Layer::Activation(phi) => {
-                self.activation(phi, Between { rows: record, columns: record, from: at.column })
+                self.activation(phi, Between { rows: record, columns: record, row: at.row, from: at.column })
             }
             Layer::LayerNorm { eps, .. } => self.layer_norm(*eps, record, at),
             // Different occurrences are dropped independently: only variances change, also beside an equal point.
@@ -345,7 +387,11 @@ impl Strip {
                 let (variances, roots) = (&record.after, &record.roots.1);
                 for j in 0..self.columns() {
                     let k = at.column + j;
-                    angles::gaps((variances, roots), (variances[k], roots[k]), &mut self.column(j));
+                    angles::gaps(
+                        (&variances[at.row..], &roots[at.row..]),
+                        (variances[k], roots[k]),
+                        &mut self.column(j),
+                    );
                 }
             }
             Layer::Sum(branches) | Layer::Concat(branches) | Layer::Product(branches) => {
@@ -363,10 +409,10 @@ impl Strip {
     }
 
     fn affine(&mut self, scale: f64, bias: f64, tangent: Tangent, record: &Record, at: At) {
-        let roots = (record.roots.0.as_slice(), record.roots.1.as_slice());
+        let roots = (&record.roots.0[at.row..], &record.roots.1[at.row..]);
         for j in 0..self.columns() {
             let k = at.column + j;
-            let column = (roots.0[k], roots.1[k]);
+            let column = (record.roots.0[k], record.roots.1[k]);
             let step = Step::Affine { scale, bias, tangent, roots, column };
             angles::run(step, &mut self.column(j));
         }
@@ -378,7 +424,7 @@ impl Strip {
         for j in 0..self.columns() {
             let k = at.from + j;
             let column = (columns.before[k], columns.roots.0[k]);
-            angles::gaps((&rows.before, &rows.roots.0), column, &mut self.column(j));
+            angles::gaps((&rows.before[at.row..], &rows.roots.0[at.row..]), column, &mut self.column(j));
         }
     }
 
@@ -388,7 +434,7 @@ impl Strip {
             Activation::AbRelu { a, b } => {
                 for j in 0..self.columns() {
                     let column = at.columns.roots.0[at.from + j];
-                    let (roots, inverses) = (&at.rows.roots.0, &at.rows.inverses);
+                    let (roots, inverses) = (&at.rows.roots.0[at.row..], &at.rows.inverses[at.row..]);
                     let step = Step::Rectified { a: *a, b: *b, roots, inverses, column };
                     angles::run(step, &mut self.column(j));
                 }
@@ -398,21 +444,27 @@ impl Strip {
                 // Deviations without the offset, and with it.
                 let bare = |q: f64| (q - offset).max(0.0).sqrt();
                 let before: Vec<f64> = if offset > 0.0 {
-                    at.rows.after[..self.rows].iter().map(|&q| bare(q)).collect()
+                    at.rows.after[at.row..at.row + self.rows].iter().map(|&q| bare(q)).collect()
                 } else {
                     Vec::new()
                 };
                 for j in 0..self.columns() {
                     let column = at.from + j;
-                    let step =
-                        Step::Erf { a: *a, b: *b, rows: &at.rows.erf, columns: &at.columns.erf, column };
+                    let step = Step::Erf {
+                        a: *a,
+                        b: *b,
+                        rows: &at.rows.erf,
+                        columns: &at.columns.erf,
+                        row: at.row,
+                        column,
+                    };
                     angles::run(step, &mut self.column(j));
                     if offset > 0.0 {
                         let step = Step::Affine {
                             scale: 1.0,
                             bias: offset,
                             tangent: Tangent::None,
-                            roots: (&before, &at.rows.roots.1),
+                            roots: (&before, &at.rows.roots.1[at.row..]),
                             column: (bare(at.columns.after[column]), at.columns.roots.1[column]),
                         };
                         angles::run(step, &mut self.column(j));
@@ -450,7 +502,7 @@ impl Strip {
     fn covariance(&self, i: usize, j: usize, at: Between<'_>) -> Covariance {
         let e = j * self.rows + i;
         Covariance {
-            q11: at.rows.before[i],
+            q11: at.rows.before[at.row + i],
             q22: at.columns.before[at.from + j],
             q12: self.q[e],
             gap: self.gap[e],
@@ -461,21 +513,12 @@ impl Strip {
 
     /// Hermite series where they are accurate, the exact rule where they are not.
     fn series(&mut self, phi: &Activation, at: Between<'_>) {
-        let rows = self.rows;
-        let mut scratch = Scratch::default();
-        let (own, roots) = (&at.rows.series[..rows], &at.rows.roots.0[..rows]);
-        let terms = own.iter().map(|s| s.terms()).max().unwrap_or(0);
-        scratch.values.resize(terms * rows, 0.0);
-        scratch.slopes.resize(terms * rows, 0.0);
-        for (i, series) in own.iter().enumerate() {
-            for (j, (v, s)) in series.values.iter().zip(&series.slopes).enumerate() {
-                scratch.values[j * rows + i] = *v;
-                scratch.slopes[j * rows + i] = *s;
-            }
-        }
-        scratch.rho.resize(rows, 0.0);
-        scratch.value.resize(rows, 0.0);
-        scratch.slope.resize(rows, 0.0);
+        let (rows, part) = (self.rows, at.row..at.row + self.rows);
+        let (own, roots) = (&at.rows.series[part.clone()], &at.rows.roots.0[part]);
+        let table = &at.rows.table;
+        let stride = at.rows.series.len();
+        let terms = table.values.len().checked_div(stride).unwrap_or(0);
+        let (mut rho, mut value, mut slope) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]);
         for j in 0..self.columns() {
             let k = at.from + j;
             let other = &at.columns.series[k];
@@ -483,24 +526,26 @@ impl Strip {
             for i in 0..rows {
                 let product = roots[i] * root;
                 let q = self.q[j * rows + i];
-                scratch.rho[i] = if product > 0.0 { (q / product).clamp(-1.0, 1.0) } else { 0.0 };
+                rho[i] = if product > 0.0 { (q / product).clamp(-1.0, 1.0) } else { 0.0 };
             }
-            let shared = other.terms().min(terms);
+            let column = table.terms(other);
+            let shared = column.0.len().min(terms);
             let series = Mehler {
-                rows,
-                values: &scratch.values[..shared * rows],
-                slopes: &scratch.slopes[..shared * rows],
-                column: (&other.values[..shared], &other.slopes[..shared]),
+                odd: table.odd,
+                stride,
+                values: table.values.get(at.row..).unwrap_or(&[]),
+                slopes: table.slopes.get(at.row..).unwrap_or(&[]),
+                column: (&column.0[..shared], &column.1[..shared]),
             };
-            angles::mehler(series, &scratch.rho, &mut scratch.value, &mut scratch.slope);
+            angles::mehler(series, &rho, &mut value, &mut slope);
             for i in 0..rows {
                 let e = j * rows + i;
                 let mine = &own[i];
                 let same = self.gap[e] <= 0.0 && self.difference[e].abs() <= 0.0;
                 let dual = if same {
                     Dual { value: mine.second, derivative: mine.second_slope }
-                } else if mine.error(other, scratch.rho[i]) <= PAIR_TOLERANCE {
-                    Dual { value: scratch.value[i], derivative: scratch.slope[i] }
+                } else if mine.error(other, rho[i]) <= PAIR_TOLERANCE {
+                    Dual { value: value[i], derivative: slope[i] }
                 } else {
                     phi.dual_at(&self.covariance(i, j, at))
                 };
@@ -513,7 +558,7 @@ impl Strip {
 
     fn layer_norm(&mut self, eps: f64, record: &Record, at: At) {
         let factor = |q: f64| if q + eps > 0.0 { 1.0 / (q + eps).sqrt() } else { 0.0 };
-        let left: Vec<f64> = record.before[..self.rows].iter().map(|&q| factor(q)).collect();
+        let left: Vec<f64> = record.before[at.row..at.row + self.rows].iter().map(|&q| factor(q)).collect();
         for j in 0..self.columns() {
             let k = at.column + j;
             let right = factor(record.before[k]);
@@ -533,7 +578,7 @@ impl Strip {
 
     /// Gaps from the covariances, where there is nothing better. Pairs of equal points stay equal.
     fn gaps(&mut self, at: Between<'_>) {
-        let (variances, roots) = (&at.rows.after, &at.rows.roots.1[..self.rows]);
+        let (variances, roots) = (&at.rows.after[at.row..], &at.rows.roots.1[at.row..at.row + self.rows]);
         for j in 0..self.columns() {
             let k = at.from + j;
             let (variance, root) = (at.columns.after[k], at.columns.roots.1[k]);
@@ -559,7 +604,7 @@ impl Strip {
                     // Sums of variances: what two parts lack together beyond what each lacks.
                     let (mut a, mut b, mut gap, mut cogap, mut difference) = (0.0, 0.0, 0.0, 0.0, 0.0);
                     for (strip, end) in ends {
-                        let (x, y) = (end.after[i], end.after[k]);
+                        let (x, y) = (end.after[at.row + i], end.after[k]);
                         let cross = (a * y).sqrt() - (b * x).sqrt();
                         let total = ((a + x) * (b + y)).sqrt();
                         let apart = (a * b).sqrt() + (x * y).sqrt();
@@ -574,7 +619,7 @@ impl Strip {
             }
         }
         if !matches!(layer, Layer::Sum(_)) {
-            self.gaps(Between { rows: record, columns: record, from: at.column });
+            self.gaps(Between { rows: record, columns: record, row: at.row, from: at.column });
         }
     }
 }
