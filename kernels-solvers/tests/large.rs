@@ -8,7 +8,7 @@ use kernels_core::{
 use kernels_solvers::{
     Askotch, AutoRegression, BlockJacobi, BlockSource, ConjugateGradients, EigenPro, Ended, Error, Falkon,
     Identity, InMemory, IncrementalKrr, Krr, LogFalkon, LowRankPreconditioner, Method, Minres, PartialFit,
-    Preconditioner, plan, uniform_landmarks,
+    Preconditioner, Preconditioning, plan, uniform_landmarks,
 };
 use nalgebra::DMatrix;
 use serde_json::Value;
@@ -51,13 +51,13 @@ fn nystrom_regression() {
         .tolerance(1e-13)
         .max_iterations(60);
     // Coefficients carry the condition number of K_mm, predictions do not.
-    for sketched in [false, true] {
-        let (model, report) = falkon.clone().sketched(sketched).fit(&xs, &y, &mut ()).unwrap();
+    for from in [Preconditioning::Centers, Preconditioning::Sketch, Preconditioning::Data] {
+        let (model, report) = falkon.clone().preconditioning(from).fit(&xs, &y, &mut ()).unwrap();
         assert_ne!(report.ended, Ended::Iterations, "{report:?}");
         close("alpha", model.coefficients().as_slice(), matrix(&file["krr_alpha"]).as_slice(), 1e-7);
         close("pred", model.predict(&test).unwrap().as_slice(), matrix(&file["krr_pred"]).as_slice(), 1e-8);
         let first = y.columns(0, 1).into_owned();
-        let weighted = falkon.clone().sketched(sketched).weights(vector(&file["weights"]));
+        let weighted = falkon.clone().preconditioning(from).weights(vector(&file["weights"]));
         let (model, _) = weighted.fit(&xs, &first, &mut ()).unwrap();
         close("weighted", model.coefficients().as_slice(), &vector(&file["weighted_alpha"]), 1e-7);
     }
@@ -191,15 +191,19 @@ fn every_solver_converges_to_the_exact_solution() {
             let (c, report) =
                 Minres::new().tolerance(1e-9).max_iterations(3000).solve(&shifted, &y, &mut ()).unwrap();
             row("minres", &dense * c, report.iterations, 1e-5);
-            for sketched in [false, true] {
+            let named = [
+                ("falkon", Preconditioning::Centers),
+                ("falkon (krill)", Preconditioning::Sketch),
+                ("falkon (data)", Preconditioning::Data),
+            ];
+            for (name, from) in named {
                 let falkon = Falkon::new(kernel.clone(), n)
                     .centers(all.clone())
                     .lambda(alpha / n as f64)
-                    .sketched(sketched)
+                    .preconditioning(from)
                     .tolerance(1e-10)
                     .max_iterations(200);
                 let (model, report) = falkon.fit(&xs, &y, &mut ()).unwrap();
-                let name = if sketched { "falkon (krill)" } else { "falkon" };
                 row(name, model.predict(&xs).unwrap(), report.iterations, 1e-5);
             }
             if alpha >= 1e-2 {
@@ -338,7 +342,11 @@ fn results_do_not_depend_on_threads() {
     let (xs, y) = smooth(300);
     let fit = || {
         let kernel = Rbf::new(0.8).unwrap();
-        let a = Falkon::new(kernel.clone(), 30).sketched(true).fit(&xs, &y, &mut ()).unwrap().0;
+        let a = Falkon::new(kernel.clone(), 30)
+            .preconditioning(Preconditioning::Sketch)
+            .fit(&xs, &y, &mut ())
+            .unwrap()
+            .0;
         let b = EigenPro::new(kernel.clone())
             .sample(100)
             .directions(20)
@@ -429,6 +437,13 @@ fn resumable(
         "falkon" => {
             let fit =
                 Falkon::new(kernel, 60).lambda(1e-7).tolerance(0.0).max_iterations(40).checkpoint(path, 1);
+            let fit = fit.preconditioning(Preconditioning::Centers);
+            fit.fit(&xs, &y, progress).unwrap().0.coefficients().clone()
+        }
+        "falkon formed" => {
+            // Pieces of 64 rows, the least.
+            let fit = Falkon::new(kernel, 60).lambda(1e-7).budget(1).checkpoint(path, 1);
+            let fit = fit.preconditioning(Preconditioning::Data);
             fit.fit(&xs, &y, progress).unwrap().0.coefficients().clone()
         }
         "eigenpro 2" => {
@@ -473,7 +488,7 @@ fn child_of_the_crash_test() {
 /// A process that is killed (SIGKILL) in the middle of a fit leaves a checkpoint from which another goes on to the same bits.
 #[test]
 fn killed_and_resumed_fits_give_the_same_bits() {
-    for solver in ["falkon", "eigenpro 2", "eigenpro 4", "askotch", "conjugate gradients"] {
+    for solver in ["falkon", "falkon formed", "eigenpro 2", "eigenpro 4", "askotch", "conjugate gradients"] {
         let folder = std::env::temp_dir().join(format!(
             "kernels-crash-{}-{}",
             std::process::id(),

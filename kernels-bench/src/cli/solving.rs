@@ -295,11 +295,7 @@ impl Solving {
             Method::Falkon { centers } => centers,
             _ => n,
         };
-        let mut fit = Falkon::new(kernel.clone(), centers)
-            .lambda(ridge / n as f64)
-            .seed(seed)
-            .budget(budget)
-            .sketched(true);
+        let mut fit = Falkon::new(kernel.clone(), centers).lambda(ridge / n as f64).seed(seed).budget(budget);
         if let Some(path) = checkpoint {
             fit = fit.checkpoint(path, 1);
         }
