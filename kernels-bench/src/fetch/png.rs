@@ -92,7 +92,7 @@ mod tests {
 
     /// A picture of which every row has another filter.
     fn picture(channels: usize) -> (Vec<u8>, Vec<u8>) {
-        let (width, height) = (4, 5);
+        let (width, height) = (4_usize, 5_usize);
         let line = width * channels;
         let value = |r: usize, i: usize| ((r * 97 + i * i * 31 + 5) % 256) as u8;
         let mut filtered = Vec::new();
