@@ -23,8 +23,13 @@ def prepare(task):
         dense = lambda n: stax.Dense(n, W_std=1.4, b_std=0.1)
         init, apply, _ = stax.serial(dense(512), stax.Relu(), dense(512), stax.Relu(), dense(10))
         _, params = init(jax.random.PRNGKey(0), x.shape)
+        # The layers with weights are those whose parameters are not empty; both sides have the same.
+        files = iter(task["weights"])
+        same = lambda p: tuple(np.load(f).reshape(a.shape) for f, a in zip(next(files), p))
+        params = [same(p) if len(p) else p for p in params]
         kernel = jax.jit(nt.empirical_ntk_fn(apply, trace_axes=()))
-        return lambda: np.asarray(kernel(x, None, params)), lambda k: [0.0]
+        check = lambda k: [k[0, 1, 0, 0], k[5, 3, 2, 1], k[2, 2, 9, 9], k[:, 0, 0, 0].sum()]
+        return lambda: np.asarray(kernel(x, None, params)), check
     else:
         activation = {
             "relu_ntk": stax.Relu,

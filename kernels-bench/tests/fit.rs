@@ -411,7 +411,7 @@ fn data_sets_are_listed_with_their_licences() {
     let folder = tempfile::tempdir().unwrap();
     let listed = json(folder.path(), &["data", "list"]);
     let sets = listed["sets"].as_array().unwrap();
-    for name in ["mnist", "fashion_mnist", "nycflights", "flights"] {
+    for name in ["mnist", "fashion_mnist", "cifar10", "nycflights", "flights"] {
         let set = sets.iter().find(|s| s["name"] == name).unwrap();
         assert!(set["licence"].as_str().unwrap().len() > 2 && set["package"].as_str().unwrap().contains(' '));
     }

@@ -62,8 +62,8 @@ pub use dual::{Dual, HermiteSeries, Moments};
 pub use empirical::{
     AsymmetricSign, Checkpoint, Cnn, ConvLayer, DenseLayer, DualParameters, Jacobian, JacobianSource, Mlp,
     SparseFunctionPosterior, TangentKernel, alignment, attributions, centered_alignment, condition_number,
-    effective_rank, eigen_score, label_gradient_alignment, select_by_variance, spectral_label_alignment,
-    target_alignment, trak,
+    effective_rank, eigen_score, inductive_bias, label_gradient_alignment, select_by_variance,
+    spectral_label_alignment, target_alignment, trak,
 };
 pub use error::Error;
 pub use features::{NetFeatures, TangentFeatures};

@@ -330,3 +330,42 @@ fn images_as_rows() {
     testing::gradient_contract(&on_rows, &rows).unwrap();
     assert!(gram(&on_rows, &data(3, 31)).is_err());
 }
+
+/// Pairs at all angles: those that blocks take through all layers at once, and those whose gaps are carried along as single pairs
+/// always have them, agree to rounding; symmetric blocks of many panels and blocks of two data sets as well.
+#[test]
+fn pairs_far_apart_and_pairs_with_gaps_agree() {
+    for text in [
+        "dense(w_std=1.4, b_std=0.1) > relu > dense(w_std=1.4, b_std=0.1) > relu > dense(w_std=1.4, b_std=0.1)",
+        "dense(w_std=1.4) > abs > dense(w_std=1.3, width=5, param=standard, b_std=0.2) > relu > dense()",
+        "dense(w_std=2.5, b_std=0.1) > erf > dense(w_std=1.4, b_std=0.1) > erf(c=0.3) > dense(w_std=1.2) > relu > dense()",
+        "dense(w_std=1.1) > tanh > dense(b_std=0.1)",
+    ] {
+        // Without a closed form near pairs take long.
+        let n: usize = if text.contains("tanh") { 14 } else { 301 };
+        let circle = |k: usize| {
+            let angle = std::f64::consts::PI * k as f64 / (n - 1) as f64;
+            let radius = 1.0 + 0.3 * (k % 7) as f64;
+            [radius * angle.cos(), radius * angle.sin(), 0.25]
+        };
+        let xs = Rows::from_row_major((0..n).flat_map(circle).collect(), n, 3).unwrap();
+        for kernel in [kernel(text), nngp(text)] {
+            let all: DMatrix<f64> = gram(&kernel, &xs).unwrap();
+            let between = cross_gram(&kernel, &xs, &xs).unwrap();
+            let scale = |i: usize, j: usize| (all[(i, i)] * all[(j, j)]).sqrt();
+            for i in (0..n).step_by(3) {
+                for j in (0..=i).step_by(2) {
+                    let pair = Kernel::<Rows<f64>>::eval(&kernel, xs.point(i), xs.point(j));
+                    let tolerance = 2e-14 * scale(i, j);
+                    assert_eq!(all[(i, j)], all[(j, i)]);
+                    assert!(
+                        (all[(i, j)] - pair).abs() <= tolerance,
+                        "{text} {i} {j}: {} {pair}",
+                        all[(i, j)]
+                    );
+                    assert!((all[(i, j)] - between[(i, j)]).abs() <= tolerance, "{text} {i} {j}");
+                }
+            }
+        }
+    }
+}

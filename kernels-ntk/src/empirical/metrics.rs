@@ -3,7 +3,10 @@
 use kernels_core::dense::SymmetricEigen;
 use nalgebra::DMatrix;
 
-use crate::{Error, error::same};
+use crate::{
+    Error,
+    error::{same, within},
+};
 
 fn same_shape(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<(), Error> {
     same("rows of the second matrix", a.nrows(), b.nrows())?;
@@ -133,4 +136,50 @@ pub fn effective_rank(kernel: &DMatrix<f64>) -> Result<f64, Error> {
         return Ok(0.0);
     }
     Ok((-values.iter().filter(|l| **l > 0.0).map(|l| l / sum * (l / sum).ln()).sum::<f64>()).exp())
+}
+
+/// −ln P(error ≤ `error`) of hypotheses that fit the training data, for errors distributed as `scale` times a non-central χ² variable
+/// of `degrees` degrees of freedom and this non-centrality: what an inductive bias must supply to generalise so well, in nats.
+///
+/// ```
+/// // χ² of two degrees is exponential.
+/// let nats = kernels_ntk::inductive_bias(0.2, 2.0, 0.0, 0.1)?;
+/// assert!((nats + (1.0 - f64::exp(-1.0)).ln()).abs() < 1e-14);
+/// # Ok::<(), kernels_ntk::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Value`] for an error, degrees or scale not above 0, or a non-centrality below 0 or above 1000.
+pub fn inductive_bias(error: f64, degrees: f64, noncentrality: f64, scale: f64) -> Result<f64, Error> {
+    for (name, value) in [("error", error), ("degrees of freedom", degrees), ("scale", scale)] {
+        within(name, value, value > 0.0, "a finite number above 0")?;
+    }
+    within("non-centrality", noncentrality, (0.0..=1000.0).contains(&noncentrality), "from 0 to 1000")?;
+    let (x, mean) = (0.5 * error / scale, 0.5 * noncentrality);
+    if x > 700.0 + mean + degrees {
+        return Ok(0.0);
+    }
+    // A Poisson mixture of χ² distributions: Σ e⁻ᵐ mʲ/j! γ(d/2 + j, x), each γ by its power series
+    // xᵃ e⁻ˣ/Γ(a + 1) (1 + x/(a + 1) + …), terms relative to the first one.
+    let a = 0.5 * degrees;
+    let (mut sum, mut front, mut j) = (0.0, 1.0, 0.0);
+    loop {
+        let (mut term, mut series, mut k) = (1.0, 1.0, a + j);
+        while term > f64::EPSILON * 1e-3 * series {
+            k += 1.0;
+            term *= x / k;
+            series += term;
+        }
+        let part = front * series;
+        sum += part;
+        if part <= f64::EPSILON * 1e-3 * sum && j > mean {
+            break;
+        }
+        j += 1.0;
+        front *= mean / j * (x / (a + j));
+        if front <= 0.0 {
+            break;
+        }
+    }
+    Ok((x + mean - a * x.ln() + libm::lgamma(a + 1.0) - f64::ln(sum)).max(0.0))
 }

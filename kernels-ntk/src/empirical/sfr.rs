@@ -114,6 +114,30 @@ impl SparseFunctionPosterior {
         Ok(())
     }
 
+    /// β_u = K_zx diag(β) K_xz/(δN), inducing × inducing.
+    pub fn precision(&self) -> &DMatrix<f64> {
+        &self.precision
+    }
+
+    /// ỹ_u = K_zx ỹ, one an inducing point.
+    pub fn targets(&self) -> &DVector<f64> {
+        &self.targets
+    }
+
+    /// α_u = (K_zz + β_u)⁻¹ ỹ_u: the mean at x is K_xz α_u/(δN).
+    ///
+    /// # Errors
+    /// [`Error::Core`] when the inducing kernel is singular: give jitter.
+    pub fn weights(&self) -> Result<DVector<f64>, Error> {
+        self.solved(&Cholesky::new(&self.kzz + &self.precision)?)
+    }
+
+    fn solved(&self, posterior: &Cholesky) -> Result<DVector<f64>, Error> {
+        let mut alpha = DMatrix::from_column_slice(self.targets.len(), 1, self.targets.as_slice());
+        posterior.solve_in_place(alpha.as_view_mut())?;
+        Ok(alpha.column(0).into_owned())
+    }
+
     /// Means and variances at points by their kernels with the inducing points, m × inducing, and with themselves.
     ///
     /// # Errors
@@ -123,9 +147,7 @@ impl SparseFunctionPosterior {
         same("own kernel values", cross.nrows(), own.len())?;
         let (prior, posterior) =
             (Cholesky::new(self.kzz.clone())?, Cholesky::new(&self.kzz + &self.precision)?);
-        let mut alpha = DMatrix::from_column_slice(self.targets.len(), 1, self.targets.as_slice());
-        posterior.solve_in_place(alpha.as_view_mut())?;
-        let mean = product(cross, &alpha)? * self.scale;
+        let mean = cross * self.solved(&posterior)? * self.scale;
         let (mut before, mut after) = (cross.transpose(), cross.transpose());
         prior.solve_lower_in_place(before.as_view_mut())?;
         posterior.solve_lower_in_place(after.as_view_mut())?;

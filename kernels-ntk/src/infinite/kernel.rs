@@ -9,8 +9,9 @@ use kernels_core::{
 use nalgebra::DMatrixView;
 
 use super::{
+    apart::Plan,
     cache::SeriesCache,
-    layers::{At, Own, Strip},
+    layers::{At, Own, Record, Strip},
     params,
 };
 use crate::Net;
@@ -59,7 +60,7 @@ impl PartialEq for NetworkKernel {
 }
 
 /// Pairs in a strip: its arrays stay in the second-level cache.
-pub(super) const STRIP: usize = 4096;
+pub(super) const STRIP: usize = 2048;
 
 /// Below this share of √(q₁₁q₂₂) a gap is formed from coordinates.
 const NEAR: f64 = 1e-2;
@@ -94,7 +95,7 @@ impl NetworkKernel {
         &self.cache
     }
 
-    fn own(&self, q: Vec<f64>, dim: usize) -> (Own, Vec<super::layers::Record>) {
+    fn own(&self, q: Vec<f64>, dim: usize) -> (Own, Vec<Record>) {
         let mut own = Own::new(q, dim.max(1));
         let mut records = Vec::new();
         own.chain(self.net.layers(), &mut records, &self.cache);
@@ -177,7 +178,7 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         let xy = x.iter().zip(y).fold(0.0_f64, |sum, (x, y)| sum + x.to_f64() * y.to_f64());
         strip.q[0] = xy / x.len().max(1) as f64;
         strip.start(0..1, &[a], b, |_| near(x, y, a, b));
-        strip.chain(self.net.layers(), &mut records.iter(), At { column: 1 });
+        strip.chain(self.net.layers(), &mut records.iter(), At { row: 0, column: 1 });
         T::of(self.pick(strip.q[0], strip.tangent[0]))
     }
 
@@ -186,9 +187,8 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         if rows == 0 || cols == 0 {
             return;
         }
-        if let Ok(linear) = Linear::new(0.0) {
-            Kernel::<Rows<T>>::block(&linear, at, out.as_view_mut(), ws);
-        }
+        let mirrored = at.is_within() && at.rows() == at.cols();
+        products(at, mirrored, out.as_view_mut(), ws);
         let points: Vec<&[T]> =
             at.rows().map(|i| at.xs().point(i)).chain(at.cols().map(|j| at.ys().point(j))).collect();
         let finite: Vec<bool> = points.iter().map(|x| x.iter().all(|v| v.to_f64().is_finite())).collect();
@@ -196,43 +196,49 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
         let clean: Vec<&[T]> =
             points.iter().zip(&finite).map(|(x, ok)| if *ok { *x } else { zeros.as_slice() }).collect();
         let variances: Vec<f64> = clean.iter().map(|x| input_variance(x)).collect();
-        let roots: Vec<f64> = variances.iter().map(|q| q.sqrt()).collect();
+        let roots = variances.iter().map(|q| q.sqrt()).collect();
         let (own, records) = self.own(variances, at.xs().dim());
+        let pairs = Between::new(self, clean, &records, roots);
         let width = (STRIP / rows).clamp(1, cols);
         let inverse = 1.0 / at.xs().dim().max(1) as f64;
         let bad: Vec<usize> = (0..rows).filter(|&i| !finite[i]).collect();
-        let mut start = 0;
-        while start < cols {
-            let count = width.min(cols - start);
-            let mut strip = Strip::new(rows, count);
-            for j in 0..count {
-                let k = rows + start + j;
-                let part = j * rows..(j + 1) * rows;
-                let q = &mut strip.q[part.clone()];
-                if finite[k] {
-                    let products = out.column(start + j);
-                    q.iter_mut().zip(products.iter()).for_each(|(q, v)| *q = v.to_f64() * inverse);
-                    bad.iter().for_each(|&i| q[i] = 0.0);
-                }
-                let near = |i: usize| near(clean[i], clean[k], roots[i], roots[k]);
-                strip.start(part, &roots[..rows], roots[k], near);
-            }
-            strip.chain(self.net.layers(), &mut records.iter(), At { column: rows + start });
-            let values = match self.limit {
-                Limit::Nngp => &strip.q,
-                Limit::Ntk => &strip.tangent,
-            };
-            for j in 0..count {
-                let mut column = out.column_mut(start + j);
-                if finite[rows + start + j] {
-                    let values = &values[j * rows..(j + 1) * rows];
-                    column.iter_mut().zip(values).for_each(|(to, v)| *to = T::of(*v));
-                    bad.iter().for_each(|&i| column[i] = T::of(f64::NAN));
+        let dots: DMatrixView<'_, T> = out.as_view();
+        let strips = kernels_core::parallel::pieces(cols, width, |part| {
+            // Of a symmetric block what is below the diagonal is enough.
+            let first = if mirrored { part.start } else { 0 };
+            let mut q = Vec::with_capacity((rows - first) * part.len());
+            for j in part.clone() {
+                let column = dots.column(j);
+                let start = q.len();
+                if finite[rows + j] {
+                    q.extend(column.iter().skip(first).map(|v| v.to_f64() * inverse));
+                    bad.iter().filter(|i| **i >= first).for_each(|&i| q[start + i - first] = 0.0);
                 } else {
-                    column.fill(T::of(f64::NAN));
+                    q.resize(start + rows - first, 0.0);
                 }
             }
-            start += count;
+            pairs.values(first..rows, rows + part.start, q, mirrored)
+        });
+        for (strip, values) in strips.iter().enumerate() {
+            let start = strip * width;
+            let first = if mirrored { start } else { 0 };
+            for (j, values) in values.chunks_exact(rows - first).enumerate() {
+                let j = start + j;
+                if finite[rows + j] {
+                    let mut to = out.column_mut(j);
+                    to.iter_mut().skip(first).zip(values).for_each(|(to, v)| *to = T::of(*v));
+                    bad.iter().for_each(|&i| out[(i, j)] = T::of(f64::NAN));
+                } else {
+                    out.column_mut(j).fill(T::of(f64::NAN));
+                }
+            }
+        }
+        if mirrored {
+            for j in 0..cols {
+                for i in j + 1..rows {
+                    out[(j, i)] = out[(i, j)];
+                }
+            }
         }
         for (i, j) in at.diagonal_entries() {
             if finite[i] {
@@ -271,6 +277,84 @@ impl<T: Real> Kernel<Rows<T>> for NetworkKernel {
             });
         }
         Ok(())
+    }
+}
+
+/// Inner products of a block, into `out`; of a symmetric block those below the diagonal, and some above.
+fn products<T: Real>(at: &Block<'_, Rows<T>>, mirrored: bool, mut out: Tile<'_, T>, ws: &mut Workspace<T>) {
+    /// Columns at a time.
+    const PANEL: usize = 128;
+    let Ok(linear) = Linear::new(0.0) else { return };
+    let (rows, cols) = at.shape();
+    if !mirrored || cols <= PANEL {
+        return Kernel::<Rows<T>>::block(&linear, at, out, ws);
+    }
+    for start in (0..cols).step_by(PANEL) {
+        let width = PANEL.min(cols - start);
+        let (all, from) = (at.rows(), at.cols().start + start);
+        let Ok(part) = Block::within(at.xs(), all.start + start..all.end, from..from + width) else { return };
+        Kernel::<Rows<T>>::block(&linear, &part, out.view_mut((start, start), (rows - start, width)), ws);
+    }
+}
+
+/// What pairs of points need: the points, their deviations at the input, and what layers did to their variances.
+struct Between<'a, T> {
+    kernel: &'a NetworkKernel,
+    points: Vec<&'a [T]>,
+    records: &'a [Record],
+    roots: Vec<f64>,
+    inverses: Vec<f64>,
+    plan: Option<Plan<'a>>,
+}
+
+impl<'a, T: Real> Between<'a, T> {
+    fn new(kernel: &'a NetworkKernel, points: Vec<&'a [T]>, records: &'a [Record], roots: Vec<f64>) -> Self {
+        let inverses = roots.iter().map(|r| if *r > 0.0 { 1.0 / r } else { 0.0 }).collect();
+        let plan = Plan::new(kernel.net.layers(), records, kernel.limit == Limit::Ntk);
+        Self { kernel, points, records, roots, inverses, plan }
+    }
+
+    /// The kernel of some rows with columns that begin at `column`, from input covariances. Of a symmetric block the pairs of equal
+    /// places are left as they come.
+    fn values(&self, rows: Range<usize>, column: usize, mut q: Vec<f64>, mirrored: bool) -> Vec<f64> {
+        let Some(plan) = &self.plan else { return self.with_gaps(rows, column, q) };
+        let given = q.clone();
+        let n = rows.len();
+        let near = plan.run(&self.inverses, rows.clone(), column, &mut q);
+        // In a symmetric block the columns begin at the place of the first row.
+        let near: Vec<usize> = near.into_iter().filter(|e| !(mirrored && e % n <= e / n)).collect();
+        // Runs of pairs that are near, with a few others between them, of one column each.
+        let together = |a: &usize, b: &usize| b - a < 16 && a / n == b / n;
+        for run in near.chunk_by(together) {
+            let (start, end) = (run[0], run[run.len() - 1] + 1);
+            let (j, i) = (start / n, start % n);
+            let part = rows.start + i..rows.start + i + end - start;
+            let values = self.with_gaps(part, column + j, given[start..end].to_vec());
+            run.iter().for_each(|&e| q[e] = values[e - start]);
+        }
+        q
+    }
+
+    /// The same with gaps to being parallel that are carried along.
+    fn with_gaps(&self, rows: Range<usize>, column: usize, q: Vec<f64>) -> Vec<f64> {
+        let n = rows.len();
+        let tangent = vec![0.0; q.len()];
+        let columns = q.len().checked_div(n).unwrap_or(0);
+        let mut strip = Strip::of(n, q, tangent);
+        for j in 0..columns {
+            let (k, roots) = (column + j, &self.roots);
+            let near = |i: usize| {
+                let i = rows.start + i;
+                near(self.points[i], self.points[k], roots[i], roots[k])
+            };
+            strip.start(j * n..(j + 1) * n, &roots[rows.clone()], roots[k], near);
+        }
+        let at = At { row: rows.start, column };
+        strip.chain(self.kernel.net.layers(), &mut self.records.iter(), at);
+        match self.kernel.limit {
+            Limit::Nngp => strip.q,
+            Limit::Ntk => strip.tangent,
+        }
     }
 }
 

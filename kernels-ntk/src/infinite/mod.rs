@@ -1,6 +1,7 @@
 //! Kernels of infinitely wide networks.
 
 mod angles;
+mod apart;
 mod cache;
 mod gradient;
 mod images;

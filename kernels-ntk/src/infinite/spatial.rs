@@ -249,7 +249,7 @@ impl Field {
         } else {
             let (q, tangent) = (std::mem::take(&mut self.q), std::mem::take(&mut self.tangent));
             let mut strip = Strip::of(places, q, tangent);
-            let at = Between { rows: left, columns: right, from: 0 };
+            let at = Between { rows: left, columns: right, row: 0, from: 0 };
             strip.gaps_of_variances(at);
             strip.activation(phi, at);
             (self.q, self.tangent) = (strip.q, strip.tangent);

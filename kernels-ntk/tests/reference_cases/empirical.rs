@@ -1,8 +1,8 @@
-use kernels_core::Rows;
+use kernels_core::{Points, Rows};
 use kernels_ntk::{
     Activation, DenseLayer, DualParameters, JacobianSource, Mlp, Parameterization, SparseFunctionPosterior,
-    alignment, centered_alignment, condition_number, effective_rank, eigen_score, label_gradient_alignment,
-    spectral_label_alignment, target_alignment,
+    alignment, centered_alignment, condition_number, effective_rank, eigen_score, inductive_bias,
+    label_gradient_alignment, spectral_label_alignment, target_alignment,
 };
 use nalgebra::{DMatrix, DVector};
 use serde_json::Value;
@@ -167,6 +167,9 @@ fn sparse_function_posterior() {
     // The inducing kernel has condition number about 1e4.
     close("mean", &mean, &flat(&r["mean"]), 1e-9);
     close("variance", &variance, &flat(&r["var"]), 1e-9);
+    close_matrix("beta_u", posterior.precision(), &matrix(&r["beta_u"]), 1e-12);
+    close("y_tilde_u", posterior.targets().as_slice(), &flat(&r["y_tilde_u"]), 1e-12);
+    close("alpha_u", posterior.weights().unwrap().as_slice(), &flat(&r["alpha_u"]), 1e-9);
     // In two halves the same posterior.
     let half = |from: usize| DualParameters {
         targets: dual.targets[from..from + 6].to_vec(),
@@ -201,4 +204,62 @@ fn selection_by_variance() {
     let (points, values): (Vec<usize>, Vec<f64>) = chosen.into_iter().unzip();
     assert_eq!(points, labels(&r["selected"]));
     close("criterion", &values, &vector(&r["criterion"]), 1e-11);
+}
+
+/// A linear network of one hidden layer in the maximal-update limit is the finite network of width d_in + d_out whose first weights
+/// are (σ₁I, 0) and whose last are (0, σ₂I); trained by gradient descent through the Jacobian.
+#[test]
+fn linear_network_in_the_maximal_update_limit() {
+    let file = read(include_str!("../reference/theory_misc.json"));
+    let r = &file["mup_linear"];
+    let (x, y) = (rows(&r["X"]), matrix(&r["Y"]));
+    let (inputs, outputs) = (x.dim(), y.ncols());
+    let hidden = inputs + outputs;
+    let (first, second) = (number(&r["sigma1"]), number(&r["sigma2"]));
+    let (alpha, rate) = (number(&r["alpha"]), number(&r["lr"]));
+    let place = |rows, cols, shift: usize, by_rows: bool, value: f64| {
+        DMatrix::from_fn(rows, cols, |i, j| {
+            let (i, j) = if by_rows { (i, j + shift) } else { (i + shift, j) };
+            if i == j { value } else { 0.0 }
+        })
+    };
+    let layer = |weights| DenseLayer { weights, bias: None, w_std: 1.0, b_std: 0.0 };
+    // Inputs go to the first hidden units, outputs come from the last ones.
+    let mut v = DMatrix::zeros(hidden, outputs);
+    v.view_mut((inputs, 0), (outputs, outputs)).copy_from(&place(outputs, outputs, 0, true, second));
+    let mut net = Mlp::new(
+        vec![layer(place(inputs, hidden, 0, true, first)), layer(v)],
+        Activation::Identity,
+        Parameterization::Standard,
+    )
+    .unwrap();
+    let mut step = 0;
+    for point in r["trajectory"].as_array().unwrap() {
+        while step < point["step"].as_u64().unwrap() {
+            let residual = (net.outputs(&x).unwrap() * alpha - &y).transpose();
+            let jacobian = net.jacobian(&x).unwrap();
+            // Rows of the Jacobian are all outputs of a point together.
+            let slope = jacobian.matrix().tr_mul(&DVector::from_column_slice(residual.as_slice()));
+            let moved: Vec<f64> = net
+                .flat_parameters()
+                .iter()
+                .zip(&slope)
+                .map(|(p, g)| p - rate * alpha * g / x.len() as f64)
+                .collect();
+            net = net.with_parameters(&moved).unwrap();
+            step += 1;
+        }
+        let f = net.outputs(&x).unwrap() * alpha;
+        let expected = matrix(&point["f"]);
+        assert!((&f - &expected).amax() <= 1e-12 * (1.0 + expected.amax()), "step {step}: {f} {expected}");
+    }
+}
+
+#[test]
+fn bits_of_inductive_bias() {
+    let file = read(include_str!("../reference/theory_misc.json"));
+    let r = &file["inductive_bias"];
+    let of = |key: &str| number(&r[key]);
+    let got = inductive_bias(of("target_error"), of("df"), of("nc"), of("scale")).unwrap();
+    close("nats", &[got], &[of("neg_log_prob")], 1e-12);
 }

@@ -88,6 +88,13 @@ fn gradient_flow() {
             assert!((mean - matrix(&r["test_mean_t"][i])).amax() < 1e-11);
             assert!((cov - matrix(&r["test_cov_t"][i])).amax() < 1e-11);
         }
+        for (name, (mean, cov)) in [
+            ("ntk", ntk.ensemble(&cross, (&q.0, &q.1, &q.2), None).unwrap()),
+            ("nngp", nngp.last_layer(&q.1, &q.2, None).unwrap()),
+        ] {
+            close_matrix("at the end", &mean, &matrix(&case[name]["test_mean_inf"]), 1e-11);
+            close_matrix("at the end", &cov, &matrix(&case[name]["test_cov_inf"]), 1e-11);
+        }
     }
     let flow = GradientFlow::new(&theta, &y, Ridge::Absolute(0.0), 1.0).unwrap();
     for (momentum, peer) in [0.0, 0.9].into_iter().zip(vector(&file["max_learning_rate_peer"])) {
@@ -158,6 +165,14 @@ fn finite_width_recursions() {
         };
         let (mut gauss, mut orth) = (start(WeightLaw::Gaussian), start(WeightLaw::Orthogonal));
         for row in case["recursion"].as_array().unwrap() {
+            let before = gauss.variance();
+            close_at(name, before, number(&row["K_prev"]), 1e-12, 0.0);
+            let m = activation(name, &Value::Null).moments(before).unwrap();
+            let c = number(&case["C_W"]);
+            close_at(name, m.second, number(&row["g"]), 1e-12, 0.0);
+            close_at(name, c * m.second_weighted / (2.0 * before), number(&row["chi_par"]), 1e-11, 1e-2);
+            close_at(name, c * m.slope, number(&row["chi_perp"]), 1e-12, 0.0);
+            close_at(name, c * m.slope_weighted / (4.0 * before), number(&row["h"]), 1e-11, 1e-2);
             gauss.advance().unwrap();
             orth.advance().unwrap();
             let what = format!("{name} layer {}", row["layer"]);

@@ -1,4 +1,5 @@
-//! `kernels ntk ladder`: accuracy of a network's kernel on growing numbers of training images.
+//! `kernels ntk ladder`: accuracy of a network's kernel on growing numbers of training images. `kernels data fetch cifar10` brings
+//! those it was made for.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -17,7 +18,7 @@ use crate::{
 /// Options of `ntk ladder`.
 #[derive(Debug, Args)]
 pub(super) struct Ladder {
-    /// Training images: NPY (n, height, width, channels), such as CIFAR-10's.
+    /// Training images: NPY (n, height, width, channels), such as cifar10_train_x.npy of `kernels data fetch cifar10`.
     #[arg(long)]
     images: PathBuf,
     /// Their labels: NPY (n), whole numbers from 0.
