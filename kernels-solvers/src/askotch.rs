@@ -384,6 +384,10 @@ mod tests {
             // 60 steps of a contraction.
             let expected = DMatrix::from_column_slice(72, 1, &list(&r[name]));
             assert!((&steps.w - &expected).amax() < 1e-8 * expected.amax(), "{name}");
+            let exact = DMatrix::from_column_slice(72, 1, &list(&r["w_exact"]));
+            let error = (&steps.w - &exact).norm() / exact.norm();
+            let key = if accelerated { "rel_err_accelerated" } else { "rel_err_plain" };
+            assert!((error - r[key].as_f64().unwrap()).abs() < 1e-8, "{key}: {error}");
         }
     }
 }

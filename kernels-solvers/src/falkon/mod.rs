@@ -59,18 +59,9 @@ impl<K> Falkon<K> {
         Self { kernel, settings: Settings::new(centers, 20), sketched: false, checkpoint: None }
     }
 
-    center_setters!();
-
-    /// Relative residual at which the iteration ends.
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.settings.tolerance = tolerance;
-        self
-    }
-
-    /// Sets the most iterations.
-    pub fn max_iterations(mut self, iterations: usize) -> Self {
-        self.settings.max_iterations = iterations;
-        self
+    center_setters! {
+        tolerance: "Relative residual at which the iteration ends.",
+        max_iterations: "Sets the most iterations.",
     }
 
     /// Preconditions by a sparse random sketch of all the data (KRILL) instead of the centres alone: one more pass,

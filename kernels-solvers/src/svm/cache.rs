@@ -7,7 +7,14 @@ use crate::Error;
 const NONE: usize = usize::MAX;
 
 /// Rows that are computed together: a product of matrices costs little more than one with a vector.
-pub(super) const TOGETHER: usize = 8;
+pub(super) const TOGETHER: usize = 16;
+
+/// When there is room for all rows and one in so many is kept, the rest is computed at once: most will be asked for.
+const FEW: usize = 8;
+
+/// Rows of a strip of them, and of a part of it.
+const STRIP: usize = 256;
+const TILE: usize = 32;
 
 /// Rows in single precision (as libsvm keeps them): half the memory, twice the rows. Least recently used rows go first.
 pub(super) struct RowCache<P: Points> {
@@ -95,6 +102,9 @@ impl<P: Points> RowCache<P> {
             self.use_first(i);
             return Ok(());
         }
+        if self.most >= self.points.len() && self.kept * FEW >= self.points.len() {
+            return self.fill(kernel);
+        }
         let count = TOGETHER.min(self.most / 2).max(1);
         let mut wanted = vec![i];
         if count > 1 {
@@ -129,6 +139,50 @@ impl<P: Points> RowCache<P> {
         Ok(())
     }
 
+    /// Computes all rows that are not kept, in strips, every pair once; values that a kept row holds are copied. There must be room.
+    fn fill<K: Kernel<P>>(&mut self, kernel: &K) -> Result<(), Error> {
+        let (kept, missing): (Vec<usize>, Vec<usize>) = (0..self.points.len()).partition(|&i| self.has(i));
+        let mut fresh: Vec<Box<[f32]>> =
+            missing.iter().map(|_| vec![0.0; self.points.len()].into_boxed_slice()).collect();
+        // A few rows at a time, so that what is read stays in the cache.
+        for some in kept.chunks(TILE) {
+            for (row, &j) in fresh.iter_mut().zip(&missing) {
+                for &k in some {
+                    row[k] = self.row(k)[j];
+                }
+            }
+        }
+        for start in (0..missing.len()).step_by(STRIP) {
+            let rest = &missing[start..];
+            let strip = &rest[..STRIP.min(rest.len())];
+            let values = cross_gram(kernel, &self.points.subset(rest)?, &self.points.subset(strip)?)?;
+            for (c, &i) in strip.iter().enumerate() {
+                let row = &mut fresh[start + c];
+                for (value, &j) in values.column(c).iter().zip(rest) {
+                    row[j] = value.to_f64() as f32;
+                }
+                if let Some(own) = self.diagonal.get(i) {
+                    row[i] = *own;
+                }
+            }
+            let by_columns = values.as_slice().chunks(rest.len() * TILE);
+            for (some, tile) in strip.chunks(TILE).zip(by_columns) {
+                for (r, row) in fresh[start..].iter_mut().enumerate().skip(strip.len()) {
+                    for (&i, value) in some.iter().zip(tile[r..].iter().step_by(rest.len())) {
+                        row[i] = value.to_f64() as f32;
+                    }
+                }
+            }
+        }
+        self.computed += missing.len();
+        self.kept += missing.len();
+        for (row, i) in fresh.into_iter().zip(missing) {
+            self.rows[i] = Some(row);
+            self.link_first(i);
+        }
+        Ok(())
+    }
+
     /// Rows `i` and `j`.
     pub(super) fn pair<K: Kernel<P>>(
         &mut self,
@@ -159,8 +213,13 @@ impl<P: Points> RowCache<P> {
         self.rows[i].as_deref().unwrap_or(&[])
     }
 
-    /// Keeps only these points, ascending, and the parts of the rows that belong to them.
-    pub(super) fn restrict(&mut self, keep: &[usize], bytes: usize) -> Result<(), Error> {
+    /// Whether every row is kept.
+    pub(super) fn is_complete(&self) -> bool {
+        self.kept == self.points.len()
+    }
+
+    /// The same with only these points, ascending, and the parts of the rows that belong to them.
+    pub(super) fn restricted(&self, keep: &[usize], bytes: usize) -> Result<Self, Error> {
         let mut smaller = Self::new(self.points.subset(keep)?, bytes);
         smaller.computed = self.computed;
         smaller.diagonal = keep.iter().filter_map(|&i| self.diagonal.get(i).copied()).collect();
@@ -169,14 +228,13 @@ impl<P: Points> RowCache<P> {
         // From the least recently used on, so that the order stays.
         let mut at = self.last;
         while at != NONE {
-            if let (Some(row), true) = (self.rows[at].take(), place[at] != NONE) {
+            if let (Some(row), true) = (&self.rows[at], place[at] != NONE) {
                 smaller.rows[place[at]] = Some(keep.iter().map(|&k| row[k]).collect());
                 smaller.link_first(place[at]);
                 smaller.kept += 1;
             }
             at = self.before[at];
         }
-        *self = smaller;
-        Ok(())
+        Ok(smaller)
     }
 }
