@@ -3,9 +3,7 @@
 use kernels_core::{Kernel, Points, PositiveDefinite};
 use nalgebra::DMatrix;
 
-use crate::{
-    Calibration, Criterion, Error, Krr, KrrModel, ProbabilityScale, RidgePath, data::expect,
-};
+use crate::{Calibration, Criterion, Error, Krr, KrrModel, ProbabilityScale, RidgePath, data::expect};
 
 /// One-vs-rest kernel ridge regression on codes ±1, calibrated on leave-one-out scores.
 ///

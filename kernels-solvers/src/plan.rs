@@ -11,8 +11,8 @@ use kernels_core::{
 use nalgebra::DVector;
 
 use crate::{
-    Askotch, BlockSource, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel, LowRankPreconditioner,
-    SolveReport, Targets, data::checked, uniform_landmarks,
+    Askotch, BlockSource, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel,
+    LowRankPreconditioner, SolveReport, Targets, data::checked, uniform_landmarks,
 };
 
 /// A way to fit a kernel regression.

@@ -118,7 +118,8 @@ fn kernel_ridge_regression() {
 fn indefinite_kernels_and_ridges_by_output() {
     let file = read(include_str!("reference/krr_kernels.json"));
     let (x, y) = (rows(&file["X"]), matrix(&file["Y"]));
-    for (name, text) in [("sigmoid", "sigmoid(gamma=0.2, offset=0.1)"), ("additive_chi2", "additive_chi2()")] {
+    for (name, text) in [("sigmoid", "sigmoid(gamma=0.2, offset=0.1)"), ("additive_chi2", "additive_chi2()")]
+    {
         let r = &file["kernels"][name];
         assert!(r["min_eig_gram"].as_f64().unwrap() < -0.1);
         let kernel: AnyKernel<f64> = text.parse().unwrap();

@@ -92,8 +92,7 @@ impl Predict {
         }
         let probabilities = if self.proba { model.solver.probabilities(xs)? } else { None };
         if self.proba && probabilities.is_none() {
-            let message =
-                "--proba needs a classification model with probabilities: fit it with --proba (exact ones have them)";
+            let message = "--proba needs a classification model with probabilities: fit it with --proba (exact ones have them)";
             return Err(Error::Choice(message.to_owned()));
         }
         match &model.solver {

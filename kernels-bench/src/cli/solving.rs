@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use kernels_core::{Points, Rows};
 use kernels_solvers::{
-    AutoRegression, BlockSource, Calibration, Criterion, Error as SolverError, Falkon, GaussianProcess, InMemory,
-    KernelClassifier, Krr, KrrModel, Method, Plan, ProbabilityScale, RidgePath, SolveReport, svm,
+    AutoRegression, BlockSource, Calibration, Criterion, Error as SolverError, Falkon, GaussianProcess,
+    InMemory, KernelClassifier, Krr, KrrModel, Method, Plan, ProbabilityScale, RidgePath, SolveReport, svm,
 };
 use nalgebra::DMatrix;
 
@@ -136,16 +136,15 @@ impl Solving {
                 return Err(Error::Choice(format!("{name}: expected a number above 0, got {value}")));
             }
         }
-        let counts = [
-            ("--centers", self.centers),
-            ("--max-iterations", self.max_iterations),
-            ("--rank", self.rank),
-        ];
+        let counts =
+            [("--centers", self.centers), ("--max-iterations", self.max_iterations), ("--rank", self.rank)];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
             return Err(Error::Choice(format!("{name}: expected 1 or more, got 0")));
         }
         if let Some(tolerance) = self.tolerance.filter(|t| !(t.is_finite() && *t >= 0.0)) {
-            return Err(Error::Choice(format!("--tolerance: expected a number, 0 or above, got {tolerance}")));
+            return Err(Error::Choice(format!(
+                "--tolerance: expected a number, 0 or above, got {tolerance}"
+            )));
         }
         Ok(())
     }

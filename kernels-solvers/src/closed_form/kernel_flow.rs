@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use kernels_core::{Block, Describe, Differentiable, Jet, Kernel, PositiveDefinite, Progress, Rows, Workspace};
+use kernels_core::{
+    Block, Describe, Differentiable, Jet, Kernel, PositiveDefinite, Progress, Rows, Workspace,
+};
 use nalgebra::{DMatrix, DVector, RowDVector};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -100,7 +102,11 @@ impl<K: Differentiable<f64> + PositiveDefinite + Clone> KernelFlow<K> {
     ///
     /// # Errors
     /// As [`KernelFlow::fit`]; [`kernels_core::Error::Cancelled`].
-    pub fn fit_with(&self, x: &DMatrix<f64>, progress: &mut dyn Progress) -> Result<KernelFlowModel<K>, Error> {
+    pub fn fit_with(
+        &self,
+        x: &DMatrix<f64>,
+        progress: &mut dyn Progress,
+    ) -> Result<KernelFlowModel<K>, Error> {
         let (n, p) = x.shape();
         at_least("a kernel flow (samples)", 2, n)?;
         at_least("a kernel flow (columns)", 2, p)?;
@@ -131,7 +137,8 @@ impl<K: Differentiable<f64> + PositiveDefinite + Clone> KernelFlow<K> {
             }
         };
         let watch = |i| progress.step("a kernel flow", i, self.max_iterations);
-        let ControlFlow::Continue(found) = minimise(evaluate, &start, &bounds, self.max_iterations, watch) else {
+        let ControlFlow::Continue(found) = minimise(evaluate, &start, &bounds, self.max_iterations, watch)
+        else {
             return Err(kernels_core::Error::Cancelled.into());
         };
         unpack(&mut layers, &free, &found.x)?;
@@ -341,7 +348,8 @@ impl<K: Kernel<Rows<f64>> + PositiveDefinite> KernelFlowModel<K> {
     /// Rows of another dimension, or not finite.
     pub fn forward(&self, x: &DMatrix<f64>) -> Result<(DMatrix<f64>, DVector<f64>), Error> {
         self.checked(x)?;
-        let mut at = DMatrix::from_fn(x.nrows(), x.ncols(), |i, j| (x[(i, j)] - self.mean[j]) / self.scale[j]);
+        let mut at =
+            DMatrix::from_fn(x.nrows(), x.ncols(), |i, j| (x[(i, j)] - self.mean[j]) / self.scale[j]);
         let shrunk: f64 = self.scale.iter().map(|s| s.ln()).sum();
         let mut ln_det = DVector::repeat(x.nrows(), -shrunk);
         for layer in &self.layers {

@@ -5,9 +5,7 @@ mod path;
 
 pub use classes::LogFalkonModel;
 
-use kernels_core::{
-    Kernel, Points, PositiveDefinite, Progress, Real, dense::transposed_product,
-};
+use kernels_core::{Kernel, Points, PositiveDefinite, Progress, Real, dense::transposed_product};
 use nalgebra::{DMatrix, DVector};
 
 use crate::{

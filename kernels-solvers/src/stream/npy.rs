@@ -154,8 +154,9 @@ impl Matrix {
                 "holds values of type `{kind}`; f4, f8, i4, i8 and u1 in little-endian order can be read"
             )));
         };
-        let shape: Option<Vec<usize>> =
-            entry("'shape'").and_then(|rest| rest.strip_prefix('(')?.split_once(')')).and_then(|(sizes, _)| {
+        let shape: Option<Vec<usize>> = entry("'shape'")
+            .and_then(|rest| rest.strip_prefix('(')?.split_once(')'))
+            .and_then(|(sizes, _)| {
                 let sizes = sizes.split(',').map(str::trim).filter(|size| !size.is_empty());
                 sizes.map(|size| size.parse().ok()).collect()
             });

@@ -1,6 +1,6 @@
 //! Rows of a kernel matrix, the most recently used ones kept.
 
-use kernels_core::{Kernel, Points, Real, cross_gram};
+use kernels_core::{Kernel, Points, Real, cross_gram, parallel};
 
 use crate::Error;
 
@@ -12,9 +12,8 @@ pub(super) const TOGETHER: usize = 16;
 /// When there is room for all rows and one in so many is kept, the rest is computed at once: most will be asked for.
 const FEW: usize = 8;
 
-/// Rows of a strip of them, and of a part of it.
+/// Rows of a strip of them.
 const STRIP: usize = 256;
-const TILE: usize = 32;
 
 /// Rows in single precision (as libsvm keeps them): half the memory, twice the rows. Least recently used rows go first.
 pub(super) struct RowCache<P: Points> {
@@ -127,10 +126,7 @@ impl<P: Points> RowCache<P> {
             for (to, value) in row.iter_mut().zip(values.column(k).iter()) {
                 *to = value.to_f64() as f32;
             }
-            // Noise on the diagonal is not in a matrix between two data sets.
-            if let Some(own) = self.diagonal.get(j) {
-                row[j] = *own;
-            }
+            self.set_own(j, &mut row);
             self.computed += 1;
             self.rows[j] = Some(row);
             self.kept += 1;
@@ -139,40 +135,44 @@ impl<P: Points> RowCache<P> {
         Ok(())
     }
 
+    /// Noise on the diagonal is not in a matrix between two data sets.
+    fn set_own(&self, i: usize, row: &mut [f32]) {
+        if let Some(own) = self.diagonal.get(i) {
+            row[i] = *own;
+        }
+    }
+
     /// Computes all rows that are not kept, in strips, every pair once; values that a kept row holds are copied. There must be room.
     fn fill<K: Kernel<P>>(&mut self, kernel: &K) -> Result<(), Error> {
         let (kept, missing): (Vec<usize>, Vec<usize>) = (0..self.points.len()).partition(|&i| self.has(i));
-        let mut fresh: Vec<Box<[f32]>> =
-            missing.iter().map(|_| vec![0.0; self.points.len()].into_boxed_slice()).collect();
-        // A few rows at a time, so that what is read stays in the cache.
-        for some in kept.chunks(TILE) {
-            for (row, &j) in fresh.iter_mut().zip(&missing) {
-                for &k in some {
-                    row[k] = self.row(k)[j];
+        let (this, n) = (&*self, self.points.len());
+        let mut fresh: Vec<Box<[f32]>> = vec![Box::default(); missing.len()];
+        parallel::fill(&mut fresh, TOGETHER, |first, rows| {
+            for (row, &j) in rows.iter_mut().zip(&missing[first..]) {
+                *row = vec![0.0; n].into_boxed_slice();
+                for &k in &kept {
+                    row[k] = this.row(k)[j];
                 }
             }
-        }
+        });
         for start in (0..missing.len()).step_by(STRIP) {
             let rest = &missing[start..];
             let strip = &rest[..STRIP.min(rest.len())];
             let values = cross_gram(kernel, &self.points.subset(rest)?, &self.points.subset(strip)?)?;
-            for (c, &i) in strip.iter().enumerate() {
-                let row = &mut fresh[start + c];
-                for (value, &j) in values.column(c).iter().zip(rest) {
-                    row[j] = value.to_f64() as f32;
-                }
-                if let Some(own) = self.diagonal.get(i) {
-                    row[i] = *own;
-                }
-            }
-            let by_columns = values.as_slice().chunks(rest.len() * TILE);
-            for (some, tile) in strip.chunks(TILE).zip(by_columns) {
-                for (r, row) in fresh[start..].iter_mut().enumerate().skip(strip.len()) {
-                    for (&i, value) in some.iter().zip(tile[r..].iter().step_by(rest.len())) {
-                        row[i] = value.to_f64() as f32;
+            let (values, height) = (values.as_slice(), rest.len());
+            let narrow = |value: &P::Scalar| value.to_f64() as f32;
+            parallel::fill(&mut fresh[start..], TOGETHER, |first, rows| {
+                for (r, row) in (first..).zip(rows) {
+                    if r < strip.len() {
+                        let column = &values[r * height..(r + 1) * height];
+                        rest.iter().zip(column).for_each(|(&j, value)| row[j] = narrow(value));
+                        this.set_own(rest[r], row);
+                    } else {
+                        let across = values[r..].iter().step_by(height);
+                        strip.iter().zip(across).for_each(|(&i, value)| row[i] = narrow(value));
                     }
                 }
-            }
+            });
         }
         self.computed += missing.len();
         self.kept += missing.len();

@@ -253,7 +253,8 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             for layer in 0..self.problem.layers {
                 let range = layer * m..(layer + 1) * m;
                 let (gradient, shrinks) = (&self.gradient[range.clone()], &self.shrinks[g][range]);
-                if let Some((value, s)) = (Gain { level, own, gradient, shrinks, diagonal: &self.diagonal, row }).best()
+                if let Some((value, s)) =
+                    (Gain { level, own, gradient, shrinks, diagonal: &self.diagonal, row }).best()
                     && value > best.0
                 {
                     best = (value, i, layer * m + s);

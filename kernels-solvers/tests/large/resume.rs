@@ -2,8 +2,8 @@
 
 use kernels_core::{LazyGram, Points, Rbf, Rows, Shifted};
 use kernels_solvers::{
-    Askotch, ConjugateGradients, EigenPro, Error, Falkon, Identity, InMemory, IncrementalKrr, Krr, PartialFit,
-    uniform_landmarks,
+    Askotch, ConjugateGradients, EigenPro, Error, Falkon, Identity, InMemory, IncrementalKrr, Krr,
+    PartialFit, uniform_landmarks,
 };
 use nalgebra::DMatrix;
 

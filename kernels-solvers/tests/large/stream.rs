@@ -49,7 +49,6 @@ fn streamed_data_give_the_model_of_data_in_memory() {
     assert!(error < 0.15, "{error}, {report:?}");
 }
 
-
 /// A file in NumPy's format; `kind` as in its header.
 fn npy(path: &std::path::Path, kind: &str, shape: &str, bytes: &[u8]) {
     let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
@@ -87,7 +86,8 @@ fn files_of_numpy() {
     npy(&py, "<f8", "(300,)", &bytes(y.column(0).as_slice()));
     let mut files = NpyFiles::<f32>::open(&px, &py).unwrap();
     assert_eq!((files.outputs(), files.select(&[3]).unwrap().as_slice()[1]), (1, xs.as_slice()[7] as f32));
-    for (kind, bytes) in [("<i4", (-7_i32).to_le_bytes().to_vec()), ("<i8", (-7_i64).to_le_bytes().to_vec())] {
+    for (kind, bytes) in [("<i4", (-7_i32).to_le_bytes().to_vec()), ("<i8", (-7_i64).to_le_bytes().to_vec())]
+    {
         npy(&px, kind, "(1, 1)", &bytes);
         npy(&py, "|u1", "(1,)", &[200]);
         let mut files = NpyFiles::<f64>::open(&px, &py).unwrap();

@@ -2,8 +2,8 @@
 
 use kernels_core::{Points, Rows};
 use kernels_solvers::{Criterion, Krr, closed_form::*};
-use proptest::prelude::*;
 use nalgebra::DMatrix;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -241,7 +241,8 @@ fn affine_hulls_of_parts() {
     let own = matrix(&file["data"]);
     let (n, p) = own.shape();
     let dimensions = file["subspace_dim"].as_u64().unwrap() as usize;
-    let blob = |class: usize| DMatrix::from_fn(n, p, |i, j| own[(i, j)] * 0.8 + 4.0 * class as f64 - j as f64);
+    let blob =
+        |class: usize| DMatrix::from_fn(n, p, |i, j| own[(i, j)] * 0.8 + 4.0 * class as f64 - j as f64);
     let stack = |classes: usize| {
         DMatrix::from_fn(n * classes, p, |i, j| match i / n {
             0 => own[(i, j)],
@@ -378,7 +379,9 @@ fn flow_of_several_couplings() {
     let fails = |flow: KernelFlow<kernels_core::Rbf>, x: &DMatrix<f64>| flow.fit(x).is_err();
     assert!(fails(KernelFlow::new(rbf(1.0)), &x.columns(0, 1).into_owned()));
     assert!(fails(KernelFlow::new(rbf(1.0)), &x.rows(0, 1).into_owned()));
-    assert!(fails(KernelFlow::new(rbf(1.0)).layers(0), &x) && fails(KernelFlow::new(rbf(1.0)).auxiliary(0), &x));
+    assert!(
+        fails(KernelFlow::new(rbf(1.0)).layers(0), &x) && fails(KernelFlow::new(rbf(1.0)).auxiliary(0), &x)
+    );
     assert!(fails(KernelFlow::new(rbf(1.0)).ridge(-1.0), &x));
     // A constant column is carried along.
     let mut flat = x.clone();

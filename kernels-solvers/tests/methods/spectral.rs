@@ -256,7 +256,11 @@ fn risk_of_filters_with_gaussian_features() {
         let error = (got.bias - number(&r["mc_bias"])).abs();
         assert!(error < 4.0 * number(&r["mc_bias_se"]), "bias {} differs from simulation", got.bias);
         let error = (got.variance - number(&r["mc_variance"])).abs();
-        assert!(error < 4.0 * number(&r["mc_variance_se"]), "variance {} differs from simulation", got.variance);
+        assert!(
+            error < 4.0 * number(&r["mc_variance_se"]),
+            "variance {} differs from simulation",
+            got.variance
+        );
     }
     // Not analytic: refused, not guessed.
     assert!(gaussian_filter_risk(&problem, 50, &CutOff::new(0.1).unwrap()).is_err());
