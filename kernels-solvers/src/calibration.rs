@@ -332,6 +332,20 @@ mod tests {
     }
 
     #[test]
+    fn scales_check_what_they_are_given() {
+        let scores = DMatrix::from_row_slice(3, 2, &[1.0, -1.0, 0.5, -0.5, -1.0, 1.0]);
+        for by in [Calibration::Platt, Calibration::Isotonic, Calibration::Temperature] {
+            let scale = ProbabilityScale::fit(&scores, &[0, 0, 1], by).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!((scale.classes(), scale.best(&scores)), (2, Ok(vec![0, 0, 1])));
+            assert!(scale.probabilities(&DMatrix::zeros(1, 3)).is_err());
+            assert!(ProbabilityScale::fit(&scores, &[0, 1], by).is_err());
+            assert!(ProbabilityScale::fit(&scores, &[0, 1, 2], by).is_err());
+            assert!(ProbabilityScale::fit(&(&scores * f64::NAN), &[0, 0, 1], by).is_err());
+            assert!(ProbabilityScale::fit(&DMatrix::zeros(0, 2), &[], by).is_err());
+        }
+    }
+
+    #[test]
     fn extreme_scores_stay_probabilities() {
         for c in [platt(&[-1e300, 1e300], &[false, true]), isotonic(&[-1e300, 1e300], &[false, true])] {
             for s in [-1e308, -1.0, 0.0, 1.0, 1e308] {

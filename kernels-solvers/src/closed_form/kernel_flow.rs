@@ -13,7 +13,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::AffineCoupling;
 use crate::{
     Error, Stop, Version,
-    data::{at_least, finite, location_and_scale, non_negative, require_positive},
+    data::{at_least, expect, finite, location_and_scale, non_negative, require_positive},
     minimise::minimise,
     uniform_landmarks,
 };
@@ -400,7 +400,17 @@ impl<K: Kernel<Rows<f64>> + PositiveDefinite> KernelFlowModel<K> {
     }
 
     fn checked(&self, x: &DMatrix<f64>) -> Result<(), Error> {
-        crate::data::expect("columns of a sample", self.mean.len(), x.ncols())?;
+        let p = self.mean.len();
+        expect("columns of a sample", p, x.ncols())?;
+        // A stored model may have been changed by hand.
+        expect("scales of the columns", p, self.scale.len())?;
+        for layer in &self.layers {
+            expect("columns of a layer", p, layer.order.len())?;
+            if let Some(&given) = layer.order.iter().find(|j| **j >= p) {
+                let what = "column of a layer (below)";
+                return Err(kernels_core::Error::Shape { what, expected: p, given }.into());
+            }
+        }
         finite("sample", x.as_slice(), x.nrows().max(1))
     }
 }

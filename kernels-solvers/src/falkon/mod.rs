@@ -21,7 +21,7 @@ pub(crate) use settings::{Centers, Settings, center_setters};
 use crate::{
     BlockSource, Error, InMemory, KrrModel, Preconditioner, SolveReport, Targets,
     checkpoint::{Checkpoint, FIRST, fold, fold_values},
-    data::gram_f64,
+    data::{checked_start, gram_f64},
     krylov::Solve,
 };
 
@@ -50,13 +50,14 @@ pub struct Falkon<K> {
     kernel: K,
     settings: Settings,
     sketched: bool,
+    start: Option<DMatrix<f64>>,
     checkpoint: Option<Checkpoint>,
 }
 
 impl<K> Falkon<K> {
     /// On `centers` points drawn uniformly without replacement; λ = 1e-6, 20 iterations, relative tolerance 1e-7, 64 MiB.
     pub fn new(kernel: K, centers: usize) -> Self {
-        Self { kernel, settings: Settings::new(centers, 20), sketched: false, checkpoint: None }
+        Self { kernel, settings: Settings::new(centers, 20), sketched: false, start: None, checkpoint: None }
     }
 
     center_setters! {
@@ -68,6 +69,12 @@ impl<K> Falkon<K> {
     /// and few iterations for any centres and any λ.
     pub fn sketched(mut self, sketched: bool) -> Self {
         self.sketched = sketched;
+        self
+    }
+
+    /// Begins at these coefficients, of an earlier fit on the same centres (with another λ, more data), instead of at 0.
+    pub fn start(mut self, coefficients: &DMatrix<f64>) -> Self {
+        self.start = Some(coefficients.clone());
         self
     }
 
@@ -110,6 +117,7 @@ impl<K> Falkon<K> {
     {
         let indices = self.settings.chosen("Falkon", "Falkon (centres)", &self.kernel, source)?;
         let (n, lambda, weights) = (source.len(), self.settings.lambda, self.settings.weights.as_deref());
+        let start = checked_start(self.start.as_ref(), (indices.len(), source.outputs()))?;
         let centers = source.select(&indices)?;
         let center_weights: Option<Vec<f64>> = weights.map(|w| indices.iter().map(|i| w[*i]).collect());
         let kmm = gram_f64(&self.kernel, &centers)?;
@@ -125,7 +133,9 @@ impl<K> Falkon<K> {
                 basis.operator(beta, image, lambda)
             };
             let problem = fold_values(self.fingerprint(n, "falkon"), right.iter());
-            let (beta, mut report) = self.iterate(&right, &mut apply, &crate::Identity, problem, progress)?;
+            let start = start.map(|a| basis.coordinates(a)).transpose()?;
+            let (beta, mut report) =
+                self.iterate((&right, start.as_ref()), &mut apply, &crate::Identity, problem, progress)?;
             report.jitter = basis.jitter;
             (basis.push(&beta)?, report)
         };
@@ -139,7 +149,8 @@ impl<K> Falkon<K> {
     {
         let Settings { centers, lambda, seed, tolerance, .. } = &self.settings;
         let text = format!("{method} {n} {centers:?} {lambda:?} {seed} {tolerance:?}");
-        self.kernel.params().iter().fold(fold(FIRST, text.as_bytes()), |h, p| fold_values(h, [&p.value]))
+        let hash = fold_values(fold(FIRST, text.as_bytes()), self.start.iter().flatten());
+        self.kernel.params().iter().fold(hash, |h, p| fold_values(h, [&p.value]))
     }
 
     /// PCG on (KᵀWK + nλK_mm) a = KᵀWy with the sketched preconditioner.
@@ -162,14 +173,15 @@ impl<K> Falkon<K> {
         let right = products.right_side(source)?;
         let mut apply = |a: &DMatrix<f64>| Ok(products.normal(source, a)? + &kmm * a * penalty);
         let problem = fold_values(self.fingerprint(n, "krill") ^ m as u64, right.iter());
-        let (a, mut report) = self.iterate(&right, &mut apply, &Factored(factor), problem, progress)?;
+        let from = (&right, self.start.as_ref());
+        let (a, mut report) = self.iterate(from, &mut apply, &Factored(factor), problem, progress)?;
         report.jitter = jitter;
         Ok((a, report))
     }
 
     fn iterate(
         &self,
-        right: &DMatrix<f64>,
+        (right, start): (&DMatrix<f64>, Option<&DMatrix<f64>>),
         apply: &mut dyn FnMut(&DMatrix<f64>) -> Result<DMatrix<f64>, Error>,
         preconditioner: &dyn Preconditioner,
         problem: u64,
@@ -181,7 +193,7 @@ impl<K> Falkon<K> {
             max_iterations: self.settings.max_iterations,
             checkpoint: self.checkpoint.as_ref().map(|c| (c, problem)),
         };
-        solve.run(right, None, apply, preconditioner, progress)
+        solve.run(right, start, apply, preconditioner, progress)
     }
 }
 

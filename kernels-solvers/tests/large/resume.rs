@@ -178,3 +178,35 @@ fn appended_and_removed_rows() {
     let fitted = fit.model(0.13).unwrap().predict(&xs).unwrap();
     assert!((fitted - model.predict(&xs).unwrap()).amax() < 1e-7);
 }
+
+/// A fit that begins where another ended has next to nothing to do, and one that begins near needs less than from nothing.
+#[test]
+fn warm_starts() {
+    let (xs, y) = smooth(300);
+    let kernel = Rbf::new(0.8).unwrap();
+    for sketched in [false, true] {
+        let fit = Falkon::new(kernel.clone(), 60).lambda(1e-5).sketched(sketched).max_iterations(200);
+        let (model, cold) = fit.clone().tolerance(1e-9).fit(&xs, &y, &mut ()).unwrap();
+        let (same, warm) = fit.clone().start(model.coefficients()).fit(&xs, &y, &mut ()).unwrap();
+        assert_eq!(warm.iterations, 0, "{sketched}: {warm:?}");
+        close("same", same.predict(&xs).unwrap().as_slice(), model.predict(&xs).unwrap().as_slice(), 1e-9);
+        let near = fit.clone().lambda(1.01e-5).tolerance(1e-9).start(model.coefficients());
+        let (_, near) = near.fit(&xs, &y, &mut ()).unwrap();
+        assert!(near.iterations < cold.iterations, "{sketched}: {} {}", near.iterations, cold.iterations);
+        assert!(fit.start(&DMatrix::zeros(59, 2)).fit(&xs, &y, &mut ()).is_err());
+    }
+    let fit = EigenPro::new(kernel.clone()).sample(100).directions(20).epochs(5);
+    let (model, cold) = fit.fit(&xs, &y, &mut ()).unwrap();
+    let (_, warm) = fit.clone().start(model.coefficients()).fit(&xs, &y, &mut ()).unwrap();
+    assert!(warm.history[0] < cold.history[1], "{warm:?} {cold:?}");
+    assert!(fit.clone().start(&DMatrix::repeat(300, 2, f64::NAN)).fit(&xs, &y, &mut ()).is_err());
+    let centers = xs.subset(&uniform_landmarks(300, 40, 2)).unwrap();
+    let mut source = InMemory::new(xs.clone(), &y).unwrap();
+    let (model, cold) = fit.fit_centers(&mut source, &centers, &mut ()).unwrap();
+    let (_, warm) = fit.start(model.coefficients()).fit_centers(&mut source, &centers, &mut ()).unwrap();
+    assert!(warm.history[0] < cold.history[1], "{warm:?} {cold:?}");
+    let fit = Askotch::new(kernel).ridge(1e-2).block(60).tolerance(1e-6).max_passes(400);
+    let (model, cold) = fit.fit(&xs, &y, &mut ()).unwrap();
+    let (_, warm) = fit.start(model.coefficients()).fit(&xs, &y, &mut ()).unwrap();
+    assert!(cold.iterations > 0 && warm.iterations == 0, "{warm:?}");
+}
