@@ -27,6 +27,11 @@ pub trait Points: Send + Sync {
         self.len() == 0
     }
 
+    /// About how many numbers a point is made of, from which the cost of a kernel value is estimated; 1 if not known.
+    fn point_size(&self) -> usize {
+        1
+    }
+
     /// Point `i`; `i` must be less than [`Points::len`].
     fn point(&self, i: usize) -> Self::Point<'_>;
 
@@ -173,6 +178,10 @@ impl<T: Real> Points for Rows<T> {
 
     fn len(&self) -> usize {
         self.n
+    }
+
+    fn point_size(&self) -> usize {
+        self.dim
     }
 
     #[inline]

@@ -91,7 +91,7 @@ pub use cpd::{CpdInterpolation, CpdModel};
 pub use data::Targets;
 pub use eigenpro::EigenPro;
 pub use error::Error;
-pub use falkon::{CenterScores, Falkon, uniform_landmarks};
+pub use falkon::{CenterScores, Falkon, Preconditioning, uniform_landmarks};
 pub use gp::{
     ConstrainedSearch, Coregionalized, FitReport, GaussianProcess, GpClassifier, GpClassifierModel, GpModel,
     GpPrediction, HeteroscedasticGp, HeteroscedasticModel, LeaveOneOutDensity, Objective, Outputs,

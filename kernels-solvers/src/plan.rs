@@ -12,7 +12,7 @@ use nalgebra::DVector;
 
 use crate::{
     Askotch, BlockSource, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel,
-    LowRankPreconditioner, SolveReport, Targets, data::checked, uniform_landmarks,
+    LowRankPreconditioner, SolveReport, Targets, data::checked, falkon::is_formed, uniform_landmarks,
 };
 
 /// A way to fit a kernel regression.
@@ -71,7 +71,7 @@ const PROFILE: f64 = 20.0;
 /// Estimated cost of fitting n samples of d features and `outputs` outputs in f64: never allocates, so that 200 000 samples give
 /// a number and no failure.
 ///
-/// Iterations are assumed: 100 of conjugate gradients, 20 of Falkon, 50 passes of ASkotch, 10 epochs of EigenPro, 5n updates of SMO.
+/// Iterations are assumed: 100 of conjugate gradients, 20 of Falkon where it does not form the normal matrix, 50 passes of ASkotch, 10 epochs of EigenPro, 5n updates of SMO.
 ///
 /// ```
 /// use kernels_solvers::{Method, plan};
@@ -100,10 +100,9 @@ pub fn plan(n: usize, d: usize, outputs: usize, method: Method) -> Plan {
         }
         Method::Falkon { centers } => {
             let m = (centers as f64).min(n);
-            (
-                8.0 * (8.0 * m * m + 24.0 * m * t + n * t) + WORKING,
-                21.0 * n * m * (value + 4.0 * t) + 2.0 * m * m * m,
-            )
+            let once = is_formed(m as usize, d as usize, outputs, 20);
+            let passes = if once { n * m * (value + 2.0 * m) } else { 22.0 * n * m * (value + 4.0 * t) };
+            (8.0 * (8.0 * m * m + 24.0 * m * t + n * t) + WORKING, passes + 2.0 * m * m * m)
         }
         Method::EigenPro { centers } => {
             let (p, s) = ((centers as f64).min(n), n.min(2000.0));
@@ -425,8 +424,7 @@ impl<K> AutoRegression<K> {
                 let fit = Falkon::new(kernel, centers)
                     .lambda(self.ridge / n.max(1) as f64)
                     .seed(self.seed)
-                    .budget(self.budget())
-                    .sketched(true);
+                    .budget(self.budget());
                 configured!(self, fit, max_iterations).fit_source(source, progress)
             }
             Method::EigenPro { centers } => {

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::{cli::Run, data::Output, error::Error};
 use group::{Group, Task};
 use statistics::Summary;
+pub(crate) use statistics::slope;
 
 /// Options of `bench`.
 #[derive(Debug, Args)]
@@ -274,7 +275,7 @@ impl Bench {
             }
             points.push(((task.n as f64).ln(), least.max(1e-9).ln()));
         }
-        Ok(statistics::slope(&points))
+        Ok(slope(&points))
     }
 
     /// A Python with the pinned peers, made once.

@@ -40,7 +40,7 @@ pub(super) fn difference(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Slope of the line through points by least squares.
-pub(super) fn slope(points: &[(f64, f64)]) -> f64 {
+pub(crate) fn slope(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
     let (above, below) =

@@ -4,9 +4,11 @@
 
 mod lu;
 mod orthogonal;
+mod product;
 
 pub use lu::Lu;
-pub use orthogonal::{Qr, Svd, product, product_transposed, transposed_product};
+pub use orthogonal::{Qr, Svd};
+pub use product::{add_outer_product, mirror, product, product_transposed, transposed_product};
 
 use faer::{
     MatMut, MatRef, Par, Spec,

@@ -1,7 +1,7 @@
 //! Factorizations with orthonormal columns.
 
 use faer::{
-    Accum, Conj, Par, Spec,
+    Conj, Par, Spec,
     diag::DiagMut,
     dyn_stack::MemStack,
     linalg::{
@@ -134,63 +134,4 @@ impl Svd {
         .map_err(|_| Error::NotConverged { what: "singular value decomposition", iterations: 30 * k })?;
         Ok(Self { u, values, v })
     }
-}
-
-/// A · B, Aᵀ · B or A · Bᵀ on all cores.
-fn multiply(a: faer::MatRef<'_, f64>, b: faer::MatRef<'_, f64>) -> Result<DMatrix<f64>, Error> {
-    if a.ncols() != b.nrows() {
-        return Err(Error::Shape {
-            what: "rows of the second factor",
-            expected: a.ncols(),
-            given: b.nrows(),
-        });
-    }
-    let mut out = DMatrix::zeros(a.nrows(), b.ncols());
-    faer::linalg::matmul::matmul(view_mut(&mut out), Accum::Replace, a, b, 1.0, parallelism());
-    Ok(out)
-}
-
-/// A · B on all cores.
-///
-/// # Errors
-/// [`Error::Shape`] when the columns of `a` are not the rows of `b`.
-///
-/// ```
-/// use kernels_core::dense::product;
-/// use nalgebra::dmatrix;
-/// assert_eq!(product(&dmatrix![1.0, 2.0], &dmatrix![3.0; 4.0])?, dmatrix![11.0]);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub fn product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-    multiply(view(a), view(b))
-}
-
-/// Aᵀ · B on all cores.
-///
-/// # Errors
-/// [`Error::Shape`] when `a` and `b` differ in their rows.
-///
-/// ```
-/// use kernels_core::dense::transposed_product;
-/// use nalgebra::dmatrix;
-/// assert_eq!(transposed_product(&dmatrix![1.0; 2.0], &dmatrix![3.0; 4.0])?, dmatrix![11.0]);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub fn transposed_product(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-    multiply(view(a).transpose(), view(b))
-}
-
-/// A · Bᵀ on all cores.
-///
-/// # Errors
-/// [`Error::Shape`] when `a` and `b` differ in their columns.
-///
-/// ```
-/// use kernels_core::dense::product_transposed;
-/// use nalgebra::dmatrix;
-/// assert_eq!(product_transposed(&dmatrix![1.0, 2.0], &dmatrix![3.0, 4.0])?, dmatrix![11.0]);
-/// # Ok::<(), kernels_core::Error>(())
-/// ```
-pub fn product_transposed(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-    multiply(view(a), view(b).transpose())
 }

@@ -43,21 +43,24 @@ impl<T: Real> Panels<T> {
         let mut norms = ws.take(if with_norms { panels * width } else { 0 });
         let mut largest = ws.take(if with_norms { panels } else { 0 });
         largest.fill(T::default());
-        let mut entered = ws.take(dim);
-        for slot in 0..panels * width {
-            let row = xs.slice(rows.start + slot.min(n - 1)..rows.start + slot.min(n - 1) + 1);
-            enter(row, entry, &mut entered);
-            let panel = &mut values[slot / width * width * dim..][..width * dim];
-            for (to, &value) in panel.chunks_exact_mut(width).zip(&entered) {
-                to[slot % width] = value;
+        // Apart by what is no power of two, or all rows of a panel would compete for the same lines of the cache.
+        let stride = dim + 8;
+        let mut entered = ws.take(width * stride);
+        for p in 0..panels {
+            for i in 0..width {
+                let slot = p * width + i;
+                let row = (rows.start + slot).min(rows.end - 1);
+                let entered = &mut entered[i * stride..][..dim];
+                enter(xs.slice(row..row + 1), entry, entered);
+                if with_norms {
+                    let norm = squared_norm(entered);
+                    norms[slot] = norm;
+                    let largest = &mut largest[p];
+                    // A NaN is left out: the distances it belongs to are NaN and never trusted.
+                    *largest = if norm > *largest { norm } else { *largest };
+                }
             }
-            if with_norms {
-                let norm = squared_norm(&entered);
-                norms[slot] = norm;
-                let largest = &mut largest[slot / width];
-                // A NaN is left out: the distances it belongs to are NaN and never trusted.
-                *largest = if norm > *largest { norm } else { *largest };
-            }
+            interleave(&entered, stride, dim, &mut values[p * width * dim..][..width * dim], width);
         }
         ws.give(entered);
         Self { values, norms, largest, dim, width }
@@ -107,12 +110,43 @@ impl<T: Real> Panels<T> {
 }
 
 fn enter<T: Real>(row: &[T], entry: &Entry<'_, T>, out: &mut [T]) {
-    out.copy_from_slice(row);
-    if let Some(center) = entry.center {
-        out.iter_mut().zip(center).for_each(|(x, &c)| *x -= c);
+    match (entry.center, entry.weights) {
+        (None, None) => out.copy_from_slice(row),
+        (Some(center), None) => {
+            out.iter_mut().zip(row).zip(center).for_each(|((to, &x), &c)| *to = x - c);
+        }
+        (None, Some(weights)) => {
+            out.iter_mut().zip(row).zip(weights).for_each(|((to, &x), &w)| *to = x * w);
+        }
+        (Some(center), Some(weights)) => {
+            let pairs = center.iter().zip(weights);
+            out.iter_mut().zip(row).zip(pairs).for_each(|((to, &x), (&c, &w))| *to = (x - c) * w);
+        }
     }
-    if let Some(weights) = entry.weights {
-        out.iter_mut().zip(weights).for_each(|(x, &w)| *x *= w);
+}
+
+/// Rows, `stride` apart, to a panel of `width`, features outermost.
+fn interleave<T: Real>(rows: &[T], stride: usize, dim: usize, panel: &mut [T], width: usize) {
+    match width {
+        6 => interleave_by::<T, 6>(rows, stride, dim, panel),
+        8 => interleave_by::<T, 8>(rows, stride, dim, panel),
+        12 => interleave_by::<T, 12>(rows, stride, dim, panel),
+        16 => interleave_by::<T, 16>(rows, stride, dim, panel),
+        32 => interleave_by::<T, 32>(rows, stride, dim, panel),
+        _ => {
+            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+                to.iter_mut().enumerate().for_each(|(i, to)| *to = rows[i * stride + k]);
+            }
+        }
+    }
+}
+
+fn interleave_by<T: Real, const W: usize>(rows: &[T], stride: usize, dim: usize, panel: &mut [T]) {
+    let rows: [&[T]; W] = std::array::from_fn(|i| &rows[i * stride..][..dim]);
+    for (k, to) in panel.chunks_exact_mut(W).enumerate().take(dim) {
+        for i in 0..W {
+            to[i] = rows[i][k];
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) const COLUMNS_FEW: usize = 6;
 /// Vectors in a row panel.
 pub(super) const ROW_VECTORS: usize = 2;
 
+/// Bytes of row panels that meet all column panels before the next do: they stay in the second level of the cache.
+const GROUP: usize = 256 << 10;
+
 /// Room for the values of the largest pair of panels.
 pub(super) const MAX_CELL: usize = ROW_VECTORS * MAX_LANES * COLUMNS_MANY;
 
@@ -249,25 +252,24 @@ impl<T: Real> Fill<'_, '_, T> {
         let (rows, cols) = at.shape();
         let mut cell = [T::default(); MAX_CELL];
         let cell = &mut cell[..width * C];
-        for q in 0..cols.div_ceil(C) {
-            for p in 0..rows.div_ceil(width) {
-                let sides = Sides { left: &left, right: &right, p, q };
-                if !rule.cell::<V, C>(&sides, cell) {
-                    let (left, right) = raw.get_or_insert_with(|| {
-                        let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
-                        (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
-                    });
-                    rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+        let panels = rows.div_ceil(width);
+        let group = (GROUP / (width * size_of::<T>() * at.ys().dim().max(1))).max(1);
+        for first in (0..panels).step_by(group) {
+            for q in 0..cols.div_ceil(C) {
+                for p in first..(first + group).min(panels) {
+                    let sides = Sides { left: &left, right: &right, p, q };
+                    if !rule.cell::<V, C>(&sides, cell) {
+                        let (left, right) = raw.get_or_insert_with(|| {
+                            let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
+                            (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
+                        });
+                        rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                    }
+                    let (r, c) = (p * width, q * C);
+                    let (height, breadth) = (width.min(rows - r), C.min(cols - c));
+                    let to = &mut out[c * stride + r..];
+                    profile.apply(&mut cell[..width * breadth], width, height, to, stride);
                 }
-                let (r, c) = (p * width, q * C);
-                let (height, breadth) = (width.min(rows - r), C.min(cols - c));
-                profile.apply(
-                    &mut cell[..width * breadth],
-                    width,
-                    height,
-                    &mut out[c * stride + r..],
-                    stride,
-                );
             }
         }
         left.recycle(ws);

@@ -1,13 +1,16 @@
 //! EigenPro 3 and 4: centres that are not the samples.
 
-use kernels_core::{Kernel, Points, dense::Cholesky};
+use kernels_core::{
+    Kernel, Points,
+    dense::{Cholesky, product, transposed_product},
+};
 use nalgebra::DMatrix;
 
 use super::{
     full::Full,
     spectrum::{Spectrum, cross_times},
 };
-use crate::Error;
+use crate::{Error, data::cross_f64};
 
 /// How the gradient, a function of all samples, is brought back to the span of the centres: θ ≈ K_ZZ⁻¹ h.
 pub(crate) enum Projection<'a, P> {
@@ -64,7 +67,14 @@ impl<P: Points, K: Kernel<P>> Large<'_, P, K> {
         step: f64,
     ) -> Result<f64, Error> {
         let times = |xs: &P, ys: &P, v: &DMatrix<f64>| cross_times(self.kernel, xs, ys, v, self.budget);
-        let mut g = times(&points, self.centers, w)?;
+        // Met twice, at the centres: kept where there is room.
+        let (rows, size) = (points.len(), size_of::<f64>());
+        let kept = rows.saturating_mul(self.centers.len()).saturating_mul(size) <= self.budget;
+        let k = if kept { Some(cross_f64(self.kernel, &points, self.centers)?) } else { None };
+        let mut g = match &k {
+            Some(k) => product(k, w)?,
+            None => times(&points, self.centers, w)?,
+        };
         if !pending.batches.is_empty() {
             g += times(&points, &self.spectrum.points, &pending.sample)?;
             for (earlier, u) in &pending.batches {
@@ -73,8 +83,11 @@ impl<P: Points, K: Kernel<P>> Large<'_, P, K> {
         }
         g -= y;
         let correction = self.spectrum.damp(&times(&self.spectrum.points, &points, &g)?)?;
-        let at_centers = times(self.centers, &points, &g)?
-            - kernels_core::dense::product(&self.centers_by_sample, &correction)?;
+        let whole = match &k {
+            Some(k) => transposed_product(k, &g)?,
+            None => times(self.centers, &points, &g)?,
+        };
+        let at_centers = whole - product(&self.centers_by_sample, &correction)?;
         pending.target -= at_centers * step;
         pending.sample += correction * step;
         let squares = g.norm_squared();

@@ -23,6 +23,11 @@ pub(crate) fn factorize(a: DMatrix<f64>, epsilon: f64) -> Result<(Cholesky, f64)
     }
 }
 
+/// T of [`Basis`], and its jitter: K_mm + 1e-13 m I, as Falkon's own implementation has it.
+pub(crate) fn root(kmm: DMatrix<f64>) -> Result<(Cholesky, f64), Error> {
+    factorize(kmm, 1e-13)
+}
+
 /// The change of variables a = T⁻¹A⁻¹β in which the problem is well conditioned: K_mm = TᵀT, TTᵀ/m + λI = AᵀA.
 pub(crate) struct Basis {
     /// Lᵀ = T.
@@ -35,11 +40,23 @@ pub(crate) struct Basis {
 impl Basis {
     pub(crate) fn new(kmm: DMatrix<f64>, lambda: f64, weights: Option<&[f64]>) -> Result<Self, Error> {
         let m = kmm.nrows();
-        // The anchor's K_mm + 1e-13 m I.
-        let (t, jitter) = factorize(kmm, 1e-13)?;
+        let (t, jitter) = root(kmm)?;
         let lower = lower_triangle(t.factor());
         let a = Self::inner(&lower, lambda, weights, m)?;
         Ok(Self { t, a, jitter, transposed_t: lower })
+    }
+
+    /// With AᵀA = `inner` + λI, where `inner` estimates T⁻ᵀKᵀWKT⁻¹/n.
+    pub(crate) fn of(
+        (t, jitter): (Cholesky, f64),
+        mut inner: DMatrix<f64>,
+        lambda: f64,
+    ) -> Result<Self, Error> {
+        let transposed_t = lower_triangle(t.factor());
+        (0..inner.nrows()).for_each(|i| inner[(i, i)] += lambda);
+        // Where λ is lost in rounding, what rounding takes is given back.
+        let (a, _) = factorize(inner, f64::EPSILON)?;
+        Ok(Self { t, a, jitter, transposed_t })
     }
 
     /// A of other weights and penalty, with the same T.

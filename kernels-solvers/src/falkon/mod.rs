@@ -1,6 +1,7 @@
 //! Nyström kernel ridge regression at the cost of its matrix-vector products: Falkon.
 
 mod basis;
+mod formed;
 mod products;
 mod scores;
 mod settings;
@@ -9,8 +10,12 @@ mod tests;
 
 use std::path::Path;
 
+use basis::root;
 pub(crate) use basis::{Basis, factorize};
-use kernels_core::{Describe, Kernel, Points, PositiveDefinite, Progress, dense::Cholesky};
+use kernels_core::{
+    Describe, Kernel, Points, PositiveDefinite, Progress,
+    dense::{self, Cholesky},
+};
 use nalgebra::{DMatrix, DVector};
 pub(crate) use products::Products;
 use rand::{RngExt, SeedableRng};
@@ -19,14 +24,15 @@ pub use scores::CenterScores;
 pub(crate) use settings::{Centers, Settings, center_setters};
 
 use crate::{
-    BlockSource, Error, InMemory, KrrModel, Preconditioner, SolveReport, Targets,
+    BlockSource, Error, InMemory, KrrModel, SolveReport, Targets,
     checkpoint::{Checkpoint, FIRST, fold, fold_values},
     data::{checked_start, gram_f64},
     krylov::Solve,
 };
 
 /// Falkon: kernel ridge regression on m centres, minimising (1/n) Σ wᵢ (yᵢ − f(xᵢ))² + λ ‖f‖² over f = Σ aⱼ k(·, zⱼ), by conjugate
-/// gradients whose preconditioner costs m³ and makes the number of iterations independent of n.
+/// gradients whose preconditioner costs m³ and makes the number of iterations independent of n; or, for fewer centres, by one pass
+/// over the data ([`Preconditioning`]).
 ///
 /// λ is the normalised ridge: [`Krr`](crate::Krr)'s α is nλ. The n × m kernel matrix is never stored; data may be streamed
 /// ([`Falkon::fit_source`]). Points in f32 are multiplied in f32; factorizations are f64.
@@ -43,21 +49,40 @@ use crate::{
 /// ```
 ///
 /// Reference: Rudi, Carratino, Rosasco, *FALKON: An optimal large scale kernel method* (2017), algorithm 1; with
-/// [`Falkon::sketched`], Díaz, Epperly, Frangella, Tropp, Webber, *Robust, randomized preconditioning for kernel ridge regression*
+/// [`Preconditioning::Sketch`], Díaz, Epperly, Frangella, Tropp, Webber, *Robust, randomized preconditioning for kernel ridge regression*
 /// (2023), section 4 (KRILL).
 #[derive(Clone, Debug)]
 pub struct Falkon<K> {
     kernel: K,
     settings: Settings,
-    sketched: bool,
+    preconditioning: Option<Preconditioning>,
     start: Option<DMatrix<f64>>,
     checkpoint: Option<Checkpoint>,
+}
+
+/// From what [`Falkon`] preconditions KᵀWK + nλK_mm, K being n × m.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preconditioning {
+    /// From the centres alone, as published: m³ operations, and a pass over the data in every iteration.
+    Centers,
+    /// From a sparse random sketch of all the data (KRILL): one more pass, and few iterations for any centres and any λ.
+    Sketch,
+    /// From all the data: the system is formed in one pass, 2nm² operations at the speed of products of matrices, and solved by a
+    /// factorization, without iterations and for any λ.
+    Data,
 }
 
 impl<K> Falkon<K> {
     /// On `centers` points drawn uniformly without replacement; λ = 1e-6, 20 iterations, relative tolerance 1e-7, 64 MiB.
     pub fn new(kernel: K, centers: usize) -> Self {
-        Self { kernel, settings: Settings::new(centers, 20), sketched: false, start: None, checkpoint: None }
+        Self {
+            kernel,
+            settings: Settings::new(centers, 20),
+            preconditioning: None,
+            start: None,
+            checkpoint: None,
+        }
     }
 
     center_setters! {
@@ -65,21 +90,22 @@ impl<K> Falkon<K> {
         max_iterations: "Sets the most iterations.",
     }
 
-    /// Preconditions by a sparse random sketch of all the data (KRILL) instead of the centres alone: one more pass,
-    /// and few iterations for any centres and any λ.
-    pub fn sketched(mut self, sketched: bool) -> Self {
-        self.sketched = sketched;
+    /// From what the system is preconditioned. When not set: [`Preconditioning::Data`] where that costs less than the most iterations
+    /// would, else [`Preconditioning::Sketch`].
+    pub fn preconditioning(mut self, from: Preconditioning) -> Self {
+        self.preconditioning = Some(from);
         self
     }
 
-    /// Begins at these coefficients, of an earlier fit on the same centres (with another λ, more data), instead of at 0.
+    /// Begins at these coefficients, of an earlier fit on the same centres (with another λ, more data), instead of at 0; with
+    /// [`Preconditioning::Data`] there are no iterations, and nothing to begin.
     pub fn start(mut self, coefficients: &DMatrix<f64>) -> Self {
         self.start = Some(coefficients.clone());
         self
     }
 
-    /// Keeps the state in a file after every `every` iterations, and goes on from it when it is there: a fit that was
-    /// stopped at any moment ends with the same bits as one that was not.
+    /// Keeps the state in a file after every `every` iterations (blocks of data, where they are passed once), and goes on from it when
+    /// it is there: a fit that was stopped at any moment ends with the same bits as one that was not.
     pub fn checkpoint(mut self, path: impl AsRef<Path>, every: usize) -> Self {
         self.checkpoint = Some(Checkpoint::new(path.as_ref(), every));
         self
@@ -87,7 +113,8 @@ impl<K> Falkon<K> {
 
     /// Fits to points and targets in memory.
     ///
-    /// **Errors.** As [`Falkon::fit_source`]. **Complexity.** nm kernel values an iteration, m³ operations, m² memory.
+    /// **Errors.** As [`Falkon::fit_source`]. **Complexity.** nm kernel values an iteration, m³ operations, m² memory;
+    /// with [`Preconditioning::Data`] nm kernel values and 2nm² operations in all.
     pub fn fit<P, Y>(
         &self,
         xs: &P,
@@ -117,27 +144,31 @@ impl<K> Falkon<K> {
     {
         let indices = self.settings.chosen("Falkon", "Falkon (centres)", &self.kernel, source)?;
         let (n, lambda, weights) = (source.len(), self.settings.lambda, self.settings.weights.as_deref());
-        let start = checked_start(self.start.as_ref(), (indices.len(), source.outputs()))?;
+        checked_start(self.start.as_ref(), (indices.len(), source.outputs()))?;
         let centers = source.select(&indices)?;
         let center_weights: Option<Vec<f64>> = weights.map(|w| indices.iter().map(|i| w[*i]).collect());
         let kmm = gram_f64(&self.kernel, &centers)?;
-        let mut products =
+        let products =
             Products { kernel: &self.kernel, centers: &centers, weights, budget: self.settings.budget };
-        let (coefficients, report) = if self.sketched {
-            self.solve_sketched(source, &mut products, kmm, progress)?
+        let (size, outputs, most) = (centers.point_size(), source.outputs(), self.settings.max_iterations);
+        let from = self.preconditioning.unwrap_or(if is_formed(centers.len(), size, outputs, most) {
+            Preconditioning::Data
         } else {
-            let basis = Basis::new(kmm, lambda, center_weights.as_deref())?;
-            let right = basis.pull(products.right_side(source)? / n as f64)?;
-            let mut apply = |beta: &DMatrix<f64>| {
-                let image = products.normal(source, &basis.push(beta)?)? / n as f64;
-                basis.operator(beta, image, lambda)
-            };
-            let problem = fold_values(self.fingerprint(n, "falkon"), right.iter());
-            let start = start.map(|a| basis.coordinates(a)).transpose()?;
-            let (beta, mut report) =
-                self.iterate((&right, start.as_ref()), &mut apply, &crate::Identity, problem, progress)?;
-            report.jitter = basis.jitter;
-            (basis.push(&beta)?, report)
+            Preconditioning::Sketch
+        });
+        let (coefficients, report) = match from {
+            Preconditioning::Data => self.solve_formed(source, &products, root(kmm)?, progress)?,
+            Preconditioning::Sketch => {
+                let root = root(kmm)?;
+                let mut sketch = products.sketch(source, self.settings.seed)?;
+                root.0.solve_lower_in_place(sketch.as_view_mut())?;
+                let inner = dense::product_transposed(&sketch, &sketch)? / n as f64;
+                self.iterate(source, &products, &Basis::of(root, inner, lambda)?, "krill", progress)?
+            }
+            Preconditioning::Centers => {
+                let basis = Basis::new(kmm, lambda, center_weights.as_deref())?;
+                self.iterate(source, &products, &basis, "falkon", progress)?
+            }
         };
         let outputs = coefficients.ncols();
         Ok((KrrModel::new(self.kernel.clone(), centers, coefficients, DVector::zeros(outputs)), report))
@@ -153,58 +184,74 @@ impl<K> Falkon<K> {
         self.kernel.params().iter().fold(hash, |h, p| fold_values(h, [&p.value]))
     }
 
-    /// PCG on (KᵀWK + nλK_mm) a = KᵀWy with the sketched preconditioner.
-    fn solve_sketched<S>(
+    /// PCG in the variables of `basis`.
+    fn iterate<S>(
         &self,
         source: &mut S,
-        products: &mut Products<'_, S::Points, K>,
-        kmm: DMatrix<f64>,
+        products: &Products<'_, S::Points, K>,
+        basis: &Basis,
+        method: &str,
         progress: &mut dyn Progress,
     ) -> Result<(DMatrix<f64>, SolveReport), Error>
     where
         S: BlockSource + ?Sized,
         K: Kernel<S::Points>,
     {
-        let (n, m) = (source.len(), kmm.nrows());
-        let penalty = n as f64 * self.settings.lambda;
-        let sketch = products.sketch(source, self.settings.seed)?;
-        let base = kernels_core::dense::transposed_product(&sketch, &sketch)? + &kmm * penalty;
-        let (factor, jitter) = factorize(base, f64::EPSILON)?;
-        let right = products.right_side(source)?;
-        let mut apply = |a: &DMatrix<f64>| Ok(products.normal(source, a)? + &kmm * a * penalty);
-        let problem = fold_values(self.fingerprint(n, "krill") ^ m as u64, right.iter());
-        let from = (&right, self.start.as_ref());
-        let (a, mut report) = self.iterate(from, &mut apply, &Factored(factor), problem, progress)?;
-        report.jitter = jitter;
-        Ok((a, report))
-    }
-
-    fn iterate(
-        &self,
-        (right, start): (&DMatrix<f64>, Option<&DMatrix<f64>>),
-        apply: &mut dyn FnMut(&DMatrix<f64>) -> Result<DMatrix<f64>, Error>,
-        preconditioner: &dyn Preconditioner,
-        problem: u64,
-        progress: &mut dyn Progress,
-    ) -> Result<(DMatrix<f64>, SolveReport), Error> {
+        let (n, lambda) = (source.len(), self.settings.lambda);
+        let right = basis.pull(products.right_side(source)? / n as f64)?;
+        let mut apply = |beta: &DMatrix<f64>| {
+            let image = products.normal(source, &basis.push(beta)?)? / n as f64;
+            basis.operator(beta, image, lambda)
+        };
+        let problem = fold_values(self.fingerprint(n, method), right.iter());
         let solve = Solve {
             what: "Falkon",
             tolerance: self.settings.tolerance,
             max_iterations: self.settings.max_iterations,
             checkpoint: self.checkpoint.as_ref().map(|c| (c, problem)),
         };
-        solve.run(right, start, apply, preconditioner, progress)
+        let start = self.start.as_ref().map(|a| basis.coordinates(a)).transpose()?;
+        let (beta, mut report) = solve.run(&right, start.as_ref(), &mut apply, &crate::Identity, progress)?;
+        report.jitter = basis.jitter;
+        Ok((basis.push(&beta)?, report))
+    }
+
+    /// T⁻ᵀKᵀWKT⁻¹ formed, and the system solved by a factorization.
+    fn solve_formed<S>(
+        &self,
+        source: &mut S,
+        products: &Products<'_, S::Points, K>,
+        root: (Cholesky, f64),
+        progress: &mut dyn Progress,
+    ) -> Result<(DMatrix<f64>, SolveReport), Error>
+    where
+        S: BlockSource + ?Sized,
+        K: Kernel<S::Points>,
+    {
+        let n = source.len();
+        let checkpoint = match &self.checkpoint {
+            None => None,
+            Some(checkpoint) => {
+                let mut problem = fold_values(self.fingerprint(n, "formed"), root.0.factor().iter());
+                source.pass(&mut |_, y| {
+                    problem = fold_values(problem, y.iter());
+                    Ok(())
+                })?;
+                Some((checkpoint, problem))
+            }
+        };
+        let (inner, right) = products.formed(source, &root.0, checkpoint, progress)?;
+        let basis = Basis::of(root, inner / n as f64, self.settings.lambda)?;
+        let coefficients = basis.push(&basis.pull(right / n as f64)?)?;
+        Ok((coefficients, SolveReport { jitter: basis.jitter, ..SolveReport::direct() }))
     }
 }
 
-struct Factored(Cholesky);
-
-impl Preconditioner for Factored {
-    fn solve(&self, r: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-        let mut out = r.clone();
-        self.0.solve_in_place(out.as_view_mut())?;
-        Ok(out)
-    }
+/// Whether the 2nm² operations of a formed system cost less than kernel values and products of so many iterations. What a kernel value takes
+/// beside its distance counts as 100 operations of a product of matrices.
+pub(crate) fn is_formed(centers: usize, size: usize, outputs: usize, iterations: usize) -> bool {
+    let value = size.saturating_mul(2).saturating_add(outputs.saturating_mul(4)).saturating_add(100);
+    centers.saturating_mul(2) <= value.saturating_mul(iterations)
 }
 
 /// `count` of n indices, uniformly without replacement, in the order drawn.

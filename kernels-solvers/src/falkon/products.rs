@@ -83,7 +83,7 @@ impl<P: Points, K: Kernel<P>> Products<'_, P, K> {
         Ok(sum)
     }
 
-    /// Ω W½ K with Ω, 2m × n, eight entries ±1/√8 a column: a sparse sign embedding.
+    /// (Ω W½ K)ᵀ with Ω, 2m × n, eight entries ±1/√8 a column: a sparse sign embedding.
     pub(super) fn sketch<S>(&self, source: &mut S, seed: u64) -> Result<DMatrix<f64>, Error>
     where
         S: BlockSource<Points = P> + ?Sized,
@@ -91,7 +91,6 @@ impl<P: Points, K: Kernel<P>> Products<'_, P, K> {
         const NONZEROS: usize = 8;
         let m = self.centers.len();
         let height = 2 * m;
-        // By columns of the transpose, so that a row of K is added to a contiguous piece.
         let mut out = DMatrix::<f64>::zeros(m, height);
         let mut start = 0;
         let piece = (self.budget / (16 * m.max(1))).clamp(16, 4096);
@@ -117,6 +116,6 @@ impl<P: Points, K: Kernel<P>> Products<'_, P, K> {
             Ok(())
         })?;
         expect("rows of all blocks together", source.len(), start)?;
-        Ok(out.transpose())
+        Ok(out)
     }
 }

@@ -3,7 +3,7 @@
 use kernels_core::{
     AnyKernel, LazyGram, Operator, PivotedCholesky, Points, Rbf, Rows, gram, kmeans_plus_plus,
 };
-use kernels_solvers::{Askotch, EigenPro, Ended, Error, Falkon, InMemory, LogFalkon};
+use kernels_solvers::{Askotch, EigenPro, Ended, Error, Falkon, InMemory, LogFalkon, Preconditioning};
 use nalgebra::DMatrix;
 
 use super::*;
@@ -20,13 +20,13 @@ fn nystrom_regression() {
         .tolerance(1e-13)
         .max_iterations(60);
     // Coefficients carry the condition number of K_mm, predictions do not.
-    for sketched in [false, true] {
-        let (model, report) = falkon.clone().sketched(sketched).fit(&xs, &y, &mut ()).unwrap();
+    for from in [Preconditioning::Centers, Preconditioning::Sketch, Preconditioning::Data] {
+        let (model, report) = falkon.clone().preconditioning(from).fit(&xs, &y, &mut ()).unwrap();
         assert_ne!(report.ended, Ended::Iterations, "{report:?}");
         close("alpha", model.coefficients().as_slice(), matrix(&file["krr_alpha"]).as_slice(), 1e-7);
         close("pred", model.predict(&test).unwrap().as_slice(), matrix(&file["krr_pred"]).as_slice(), 1e-8);
         let first = y.columns(0, 1).into_owned();
-        let weighted = falkon.clone().sketched(sketched).weights(vector(&file["weights"]));
+        let weighted = falkon.clone().preconditioning(from).weights(vector(&file["weights"]));
         let (model, _) = weighted.fit(&xs, &first, &mut ()).unwrap();
         close("weighted", model.coefficients().as_slice(), &vector(&file["weighted_alpha"]), 1e-7);
     }

@@ -3,7 +3,7 @@
 use kernels_core::{AnyKernel, Dense, LazyGram, PivotedCholesky, Points, Rbf, Rows, Shifted, gram};
 use kernels_solvers::{
     Askotch, BlockJacobi, ConjugateGradients, EigenPro, Ended, Falkon, Identity, InMemory, Krr,
-    LowRankPreconditioner, Minres, Preconditioner, uniform_landmarks,
+    LowRankPreconditioner, Minres, Preconditioner, Preconditioning, uniform_landmarks,
 };
 use nalgebra::DMatrix;
 
@@ -86,15 +86,19 @@ fn every_solver_converges_to_the_exact_solution() {
             let (c, report) =
                 Minres::new().tolerance(1e-9).max_iterations(3000).solve(&shifted, &y, &mut ()).unwrap();
             row("minres", &dense * c, report.iterations, 1e-5);
-            for sketched in [false, true] {
+            let named = [
+                ("falkon", Preconditioning::Centers),
+                ("falkon (krill)", Preconditioning::Sketch),
+                ("falkon (data)", Preconditioning::Data),
+            ];
+            for (name, from) in named {
                 let falkon = Falkon::new(kernel.clone(), n)
                     .centers(all.clone())
                     .lambda(alpha / n as f64)
-                    .sketched(sketched)
+                    .preconditioning(from)
                     .tolerance(1e-10)
                     .max_iterations(200);
                 let (model, report) = falkon.fit(&xs, &y, &mut ()).unwrap();
-                let name = if sketched { "falkon (krill)" } else { "falkon" };
                 row(name, model.predict(&xs).unwrap(), report.iterations, 1e-5);
             }
             if alpha >= 1e-2 {
@@ -218,7 +222,11 @@ fn results_do_not_depend_on_threads() {
     let (xs, y) = smooth(300);
     let fit = || {
         let kernel = Rbf::new(0.8).unwrap();
-        let a = Falkon::new(kernel.clone(), 30).sketched(true).fit(&xs, &y, &mut ()).unwrap().0;
+        let a = Falkon::new(kernel.clone(), 30)
+            .preconditioning(Preconditioning::Sketch)
+            .fit(&xs, &y, &mut ())
+            .unwrap()
+            .0;
         let b = EigenPro::new(kernel.clone())
             .sample(100)
             .directions(20)

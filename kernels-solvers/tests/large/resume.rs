@@ -3,7 +3,7 @@
 use kernels_core::{LazyGram, Points, Rbf, Rows, Shifted};
 use kernels_solvers::{
     Askotch, ConjugateGradients, EigenPro, Error, Falkon, Identity, InMemory, IncrementalKrr, Krr,
-    PartialFit, uniform_landmarks,
+    PartialFit, Preconditioning, uniform_landmarks,
 };
 use nalgebra::DMatrix;
 
@@ -30,6 +30,13 @@ fn resumable(
         "falkon" => {
             let fit =
                 Falkon::new(kernel, 60).lambda(1e-7).tolerance(0.0).max_iterations(40).checkpoint(path, 1);
+            let fit = fit.preconditioning(Preconditioning::Centers);
+            fit.fit(&xs, &y, progress).unwrap().0.coefficients().clone()
+        }
+        "falkon formed" => {
+            // Pieces of 64 rows, the least.
+            let fit = Falkon::new(kernel, 60).lambda(1e-7).budget(1).checkpoint(path, 1);
+            let fit = fit.preconditioning(Preconditioning::Data);
             fit.fit(&xs, &y, progress).unwrap().0.coefficients().clone()
         }
         "eigenpro 2" => {
@@ -74,7 +81,7 @@ fn child_of_the_crash_test() {
 /// A process that is killed (SIGKILL) in the middle of a fit leaves a checkpoint from which another goes on to the same bits.
 #[test]
 fn killed_and_resumed_fits_give_the_same_bits() {
-    for solver in ["falkon", "eigenpro 2", "eigenpro 4", "askotch", "conjugate gradients"] {
+    for solver in ["falkon", "falkon formed", "eigenpro 2", "eigenpro 4", "askotch", "conjugate gradients"] {
         let folder = std::env::temp_dir().join(format!(
             "kernels-crash-{}-{}",
             std::process::id(),
@@ -184,15 +191,15 @@ fn appended_and_removed_rows() {
 fn warm_starts() {
     let (xs, y) = smooth(300);
     let kernel = Rbf::new(0.8).unwrap();
-    for sketched in [false, true] {
-        let fit = Falkon::new(kernel.clone(), 60).lambda(1e-5).sketched(sketched).max_iterations(200);
+    for from in [Preconditioning::Centers, Preconditioning::Sketch] {
+        let fit = Falkon::new(kernel.clone(), 60).lambda(1e-5).preconditioning(from).max_iterations(200);
         let (model, cold) = fit.clone().tolerance(1e-9).fit(&xs, &y, &mut ()).unwrap();
         let (same, warm) = fit.clone().start(model.coefficients()).fit(&xs, &y, &mut ()).unwrap();
-        assert_eq!(warm.iterations, 0, "{sketched}: {warm:?}");
+        assert_eq!(warm.iterations, 0, "{from:?}: {warm:?}");
         close("same", same.predict(&xs).unwrap().as_slice(), model.predict(&xs).unwrap().as_slice(), 1e-9);
         let near = fit.clone().lambda(1.01e-5).tolerance(1e-9).start(model.coefficients());
         let (_, near) = near.fit(&xs, &y, &mut ()).unwrap();
-        assert!(near.iterations < cold.iterations, "{sketched}: {} {}", near.iterations, cold.iterations);
+        assert!(near.iterations < cold.iterations, "{from:?}: {} {}", near.iterations, cold.iterations);
         assert!(fit.start(&DMatrix::zeros(59, 2)).fit(&xs, &y, &mut ()).is_err());
     }
     let fit = EigenPro::new(kernel.clone()).sample(100).directions(20).epochs(5);

@@ -92,7 +92,11 @@ fn files_of_numpy() {
         npy(&py, "|u1", "(1,)", &[200]);
         let mut files = NpyFiles::<f64>::open(&px, &py).unwrap();
         let mut seen = Vec::new();
-        files.pass(&mut |x, y| Ok(seen.push((x.as_slice()[0], y[0])))).unwrap();
+        let mut look = |x: &Rows<f64>, y: &DMatrix<f64>| {
+            seen.push((x.as_slice()[0], y[0]));
+            Ok(())
+        };
+        files.pass(&mut look).unwrap();
         assert_eq!(seen, [(-7.0, 200.0)]);
     }
     // An empty file is a data set without samples.

@@ -1,5 +1,7 @@
 //! Accuracy and time of large-scale solvers on the sets of `kernels data`.
 
+mod page;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -20,7 +22,7 @@ use crate::{
         read_table, write_matrix,
     },
     error::Error,
-    report::{Page, plot},
+    report::Page,
     vocabulary::RowKernel,
 };
 
@@ -45,6 +47,9 @@ pub(crate) struct Large {
     /// Most training rows of a set [default: all].
     #[arg(long)]
     max_rows: Option<usize>,
+    /// Also a coefficient for every training row (EigenPro 2), where these are no more than 100 000.
+    #[arg(long)]
+    full: bool,
     /// A Python with numpy and scikit-learn, whose Nystroem and ridge run on the same centres and ridge beside Falkon.
     #[arg(long)]
     python: Option<PathBuf>,
@@ -53,7 +58,10 @@ pub(crate) struct Large {
     out: PathBuf,
 }
 
-const SCRIPT: &str = include_str!("../../peers/large.py");
+/// Bytes that scikit-learn may take: three matrices of rows by centres.
+const BESIDE: usize = 16_000_000_000;
+
+const SCRIPT: &str = include_str!("../../../peers/large.py");
 
 /// A set, ready for solvers.
 struct Set {
@@ -100,9 +108,20 @@ impl Large {
                 set.ridge
             ));
             let measured = self.measure(&set, run)?;
-            section(&mut page, &set, &measured);
+            for (theirs, ours) in page::equals(&set, &measured) {
+                run.tell(&format!(
+                    "  at an error of {:.4} (scikit-learn, {} centres): {} in {:.2} s, {:.2} times as fast",
+                    theirs.error,
+                    theirs.size,
+                    ours.method,
+                    ours.seconds,
+                    theirs.seconds / ours.seconds
+                ));
+            }
+            page::section(&mut page, &set, &measured);
             all.push(json!({"set": name, "rows": set.train.len(), "ridge": set.ridge, "length_scale": set.length_scale,
-                "fits": measured.iter().map(object).collect::<Vec<_>>()}));
+                "fits": measured.iter().map(page::object).collect::<Vec<_>>(),
+                "equal_accuracy": page::equals(&set, &measured).iter().map(page::compared).collect::<Vec<_>>()}));
         }
         page.heading("How this was made");
         page.paragraph(&format!(
@@ -212,23 +231,41 @@ impl Large {
             let seconds = start.elapsed().as_secs_f64();
             Ok(Measured { method: "Falkon", rows, size: m, seconds, error: set.error(&model)? })
         };
-        let sizes: Vec<usize> = self.centers.iter().copied().filter(|m| *m <= n).collect();
-        for &m in &sizes {
-            run.stopped()?;
-            add(falkon(&set.train, &set.codes, m)?);
-            if let Some(python) = &self.python {
-                add(set.beside(python, m, run)?);
-            }
-            let mut source = InMemory::new(set.train.clone(), &set.codes)?;
-            let centers = set.train.subset(&uniform_landmarks(n, m, run.shared.seed))?;
+        let stochastic = |xs: &Rows<f64>, codes: &DMatrix<f64>, m: usize| -> Result<Measured, Error> {
+            let rows = xs.len();
+            let mut source = InMemory::new(xs.clone(), codes)?;
+            let centers = xs.subset(&uniform_landmarks(rows, m, run.shared.seed))?;
             let mut bar = run.progress("EigenPro 3");
             let start = Instant::now();
             let fit = EigenPro::new(kernel.clone()).delay(1).epochs(self.epochs).seed(run.shared.seed);
             let fit = fit.budget(run.shared.memory / 2);
             let (model, _) = fit.fit_centers(&mut source, &centers, &mut bar)?;
             let seconds = start.elapsed().as_secs_f64();
+            Ok(Measured { method: "EigenPro 3", rows, size: m, seconds, error: set.error(&model)? })
+        };
+        let sizes: Vec<usize> = self.centers.iter().copied().filter(|m| *m <= n).collect();
+        for &m in &sizes {
+            run.stopped()?;
+            add(falkon(&set.train, &set.codes, m)?);
+            if let Some(python) = &self.python {
+                let bytes = 24 * n * m;
+                if bytes <= BESIDE {
+                    add(set.beside(python, m, run)?);
+                } else {
+                    run.tell(&format!("  scikit-learn would take {:.0} GB: left out", bytes as f64 / 1e9));
+                }
+            }
+            add(stochastic(&set.train, &set.codes, m)?);
+        }
+        if self.full && n <= 100_000 {
+            run.stopped()?;
+            let mut bar = run.progress("EigenPro 2");
+            let start = Instant::now();
+            let fit = EigenPro::new(kernel.clone()).epochs(self.epochs).seed(run.shared.seed);
+            let (model, _) = fit.budget(run.shared.memory / 4).fit(&set.train, &set.codes, &mut bar)?;
+            let seconds = start.elapsed().as_secs_f64();
             drop(bar);
-            add(Measured { method: "EigenPro 3", rows: n, size: m, seconds, error: set.error(&model)? });
+            add(Measured { method: "EigenPro 2", rows: n, size: n, seconds, error: set.error(&model)? });
         }
         // Growth with n, at the second number of centres.
         if let Some(&m) = sizes.get(1).or(sizes.first()) {
@@ -236,6 +273,7 @@ impl Large {
                 run.stopped()?;
                 let (xs, codes) = some(part)?;
                 add(falkon(&xs, &codes, m)?);
+                add(stochastic(&xs, &codes, m)?);
             }
         }
         Ok(out)
@@ -291,72 +329,5 @@ impl Set {
             seconds: number("seconds"),
             error: number("error"),
         })
-    }
-}
-
-fn object(m: &Measured) -> Value {
-    json!({"method": m.method, "rows": m.rows, "centers": m.size, "seconds": m.seconds, "error": m.error})
-}
-
-fn section(page: &mut Page, set: &Set, measured: &[Measured]) {
-    let what = if set.classes { "share of wrong classes" } else { "root mean square error" };
-    page.heading(&format!("{}: {what}", set.name));
-    page.paragraph(&format!(
-        "{} training rows, {} test rows, {} features. Length scale {:.3}, ridge {:.1e}.",
-        set.train.len(),
-        set.test.len(),
-        set.train.dim(),
-        set.length_scale,
-        set.ridge
-    ));
-    let cells: Vec<Vec<String>> = measured
-        .iter()
-        .map(|m| {
-            vec![
-                m.method.to_owned(),
-                m.rows.to_string(),
-                m.size.to_string(),
-                format!("{:.2}", m.seconds),
-                format!("{:.4}", m.error),
-            ]
-        })
-        .collect();
-    let by_error = |a: &usize, b: &usize| measured[*a].error.total_cmp(&measured[*b].error);
-    let best: Vec<usize> = (0..measured.len()).min_by(by_error).into_iter().collect();
-    page.table(&["method", "rows", "centres", "seconds", "error"], &cells, &best);
-    let n = set.train.len();
-    let series = |method: &str, value: fn(&Measured) -> f64| -> Vec<(f64, f64)> {
-        let fits = measured.iter().filter(|m| m.method == method && (m.rows == n || method == "exact"));
-        fits.map(|m| (m.size as f64, value(m))).collect()
-    };
-    for (title, value) in [
-        ("seconds by model size", (|m: &Measured| m.seconds) as fn(&Measured) -> f64),
-        ("error by model size", |m: &Measured| m.error),
-    ] {
-        let (x, y): (Vec<f64>, Vec<f64>) = measured.iter().map(|m| (m.size as f64, value(m))).unzip();
-        let svg = plot::Plot::new(
-            title,
-            ("centres", title.split(' ').next().unwrap_or_default()),
-            plot::Axis::log_over(&x),
-            plot::Axis::log_over(&y),
-        )
-        .line("Falkon", plot::ONE, &series("Falkon", value))
-        .line("EigenPro 3", plot::TWO, &series("EigenPro 3", value))
-        .points("exact, on as many rows", plot::ONE, 4.0, &series("exact", value))
-        .points("scikit-learn", plot::TWO, 4.0, &series("scikit-learn", value))
-        .svg();
-        page.figure(&svg, "Both axes are logarithmic. Falkon and EigenPro see all rows.");
-    }
-    let mut grown: Vec<&Measured> = measured.iter().filter(|m| m.method == "Falkon").collect();
-    if let Some(size) = grown.iter().find(|m| m.rows < n).map(|m| m.size) {
-        grown.retain(|m| m.size == size);
-        grown.sort_by_key(|m| m.rows);
-        let points: Vec<(f64, f64)> = grown.iter().map(|m| (m.rows as f64, m.seconds)).collect();
-        let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-        let axes = (plot::Axis::log_over(&x), plot::Axis::log_over(&y));
-        let svg = plot::Plot::new("seconds by rows", ("rows", "seconds"), axes.0, axes.1)
-            .line("Falkon", plot::ONE, &points)
-            .svg();
-        page.figure(&svg, &format!("Falkon on {size} centres. Both axes are logarithmic."));
     }
 }
