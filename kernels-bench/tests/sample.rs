@@ -5,8 +5,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
+use parquet::{
+    data_type::DoubleType,
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    schema::parser::parse_message_type,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -39,6 +45,24 @@ fn npy(path: PathBuf) -> Vec<f64> {
     let bytes = fs::read(path).unwrap();
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     bytes[start..].chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+/// Writes rows of two values to a Parquet file, in groups of 700 rows.
+fn parquet(path: &Path, values: &[f64]) {
+    let schema = Arc::new(parse_message_type("message t { required double a; required double b; }").unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, properties).unwrap();
+    for part in values.chunks(1400) {
+        let mut group = writer.next_row_group().unwrap();
+        for j in 0..2 {
+            let column: Vec<f64> = part.iter().skip(j).step_by(2).copied().collect();
+            let mut w = group.next_column().unwrap().unwrap();
+            w.typed::<DoubleType>().write_batch(&column, None, None).unwrap();
+            w.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
 }
 
 /// Two groups of points in the plane that alternate, 300 of them; their scores as if they were standard normal.
@@ -86,9 +110,10 @@ fn thin() {
             .contains("--weights")
     );
 
-    // Streams keep what the whole keeps: from a table and from an array.
+    // Streams keep what the whole keeps: from a text table, an array and a columnar table in row groups.
     json(at, &["density", "--x", "p.csv", "--sample", "5000", "--out", "many.npy"]);
-    for x in ["p.csv", "many.npy"] {
+    parquet(&at.join("many.parquet"), &npy(at.join("many.npy")));
+    for x in ["p.csv", "many.npy", "many.parquet"] {
         for method in ["compress", "standard", "random"] {
             let arguments = ["thin", "--x", x, "--method", method, "--oversampling", "1", "--no-mmd"];
             let whole = json(at, &[&arguments[..], &kernel].concat());
@@ -266,6 +291,12 @@ fn transform() {
     assert!(t.iter().all(|t| (-1e-9..=1.0 + 1e-9).contains(t)));
     json(at, &["transform", "--x", "p.csv", "--at", "t.npy", "--inverse", "--out", "back.npy"]);
     assert!(npy(at.join("back.npy"))[0].abs() < 1e-6);
+    // Normal scores, there and back.
+    json(at, &["transform", "--x", "p.csv", "--normal", "--out", "z.npy"]);
+    let z = npy(at.join("z.npy"));
+    assert!(z.iter().zip(&t).all(|(z, t)| (*z > 0.0) == (*t > 0.5)));
+    json(at, &["transform", "--x", "p.csv", "--at", "z.npy", "--normal", "--inverse", "--out", "back.npy"]);
+    assert!((npy(at.join("back.npy"))[2] - 8.618).abs() < 1e-6);
     // Large factors are min-max scaling.
     json(at, &["transform", "--x", "p.csv", "--factor", "1e4", "--out", "m.npy"]);
     let column: Vec<f64> = npy(at.join("m.npy")).iter().step_by(2).copied().collect();

@@ -117,13 +117,23 @@ impl Remainder {
                 part.gemm(1.0, &band, &factors, 1.0);
                 return;
             }
-            for (j, factors) in factors.column_iter().enumerate() {
+            for j in 0..width {
+                let factors = &factors.as_slice()[j * k..(j + 1) * k];
                 let mut column = part.column_mut(j);
                 let out = column.as_mut_slice();
                 // The rows of a band stay in cache while the terms stream by.
-                for (t, factor) in factors.iter().enumerate() {
-                    let u = &self.terms[t * n + rows.start..t * n + rows.end];
-                    out.iter_mut().zip(u).for_each(|(x, u)| *x += factor * u);
+                let term = |t: usize| &self.terms[t * n + rows.start..t * n + rows.end];
+                let mut t = 0;
+                // Four terms a visit, added in their order.
+                while t + 4 <= k {
+                    let (f, u) = (&factors[t..t + 4], [term(t), term(t + 1), term(t + 2), term(t + 3)]);
+                    for ((((x, a), b), c), d) in out.iter_mut().zip(u[0]).zip(u[1]).zip(u[2]).zip(u[3]) {
+                        *x = (((*x + f[0] * a) + f[1] * b) + f[2] * c) + f[3] * d;
+                    }
+                    t += 4;
+                }
+                for t in t..k {
+                    out.iter_mut().zip(term(t)).for_each(|(x, u)| *x += factors[t] * u);
                 }
             }
         });

@@ -1,5 +1,7 @@
 //! Kernel rows and sums as the selectors read them, in memory of O(n).
 
+use std::sync::Mutex;
+
 use kernels_core::{Block, Kernel, LazyCross, LazyGram, Operator, Points, Workspace};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
@@ -67,6 +69,27 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> GramRows<'a, P, K> {
         Ok(Self { kernel, xs, stored })
     }
 
+    /// The whole matrix, in memory of `buffers` if there is some.
+    pub(crate) fn in_buffer(kernel: &'a K, xs: &'a P, buffers: &Buffers) -> Result<Self, Error> {
+        let n = xs.len();
+        let mut values = buffers.take();
+        let (needed, what) = (n.saturating_mul(n).saturating_mul(size_of::<f64>()), "a kernel matrix");
+        values
+            .try_reserve_exact((n * n).saturating_sub(values.len()))
+            .map_err(|_| kernels_core::Error::Memory { what, needed, available: 0 })?;
+        values.resize(n * n, 0.0);
+        let mut stored = DMatrix::from_vec(n, n, values);
+        kernels_core::gram_into(kernel, xs, stored.as_view_mut())?;
+        Ok(Self { kernel, xs, stored: Some(stored) })
+    }
+
+    /// Gives the memory of the matrix back.
+    pub(crate) fn recycle(self, buffers: &Buffers) {
+        if let Some(stored) = self.stored {
+            buffers.give(stored.data.into());
+        }
+    }
+
     pub(crate) fn stored(&self) -> Option<&DMatrix<f64>> {
         self.stored.as_ref()
     }
@@ -94,6 +117,22 @@ impl<'a, P: Points<Scalar = f64>, K: Kernel<P> + ?Sized> GramRows<'a, P, K> {
                 LazyGram::new(self.kernel, self.xs, BUDGET)?.apply(w.as_view(), out.as_view_mut())?;
                 Ok(out)
             }
+        }
+    }
+}
+
+/// Memory for one matrix after the other: fresh memory costs as much as a kernel value.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<f64>>>);
+
+impl Buffers {
+    fn take(&self) -> Vec<f64> {
+        self.0.lock().map_or_else(|_| Vec::new(), |mut free| free.pop().unwrap_or_default())
+    }
+
+    fn give(&self, buffer: Vec<f64>) {
+        if let Ok(mut free) = self.0.lock() {
+            free.push(buffer);
         }
     }
 }

@@ -37,6 +37,22 @@ pub enum Error {
         /// The data.
         what: &'static str,
     },
+    /// A stored model of another format.
+    #[error(
+        "this model has format version {given}; this version of the crate reads {expected}: update the crate, or fit again"
+    )]
+    Version {
+        /// The version in the file.
+        given: u32,
+        /// The version that can be read.
+        expected: u32,
+    },
+    /// A stored model whose parts do not fit together.
+    #[error("this model is damaged: {what}; fit again")]
+    Damaged {
+        /// What does not fit.
+        what: &'static str,
+    },
 }
 
 /// Lengths that must agree.

@@ -46,8 +46,10 @@ mod select;
 mod stein;
 mod thin;
 mod tree;
+mod version;
 
 use kernels_core::parallel;
+use version::Version;
 
 pub use density::{
     Bandwidth, Boundary, ConditionalKde, DensityKernel, Grid, IntegralMethod, Kde, KdeModel,

@@ -25,6 +25,9 @@ pub(crate) struct Transform {
     /// Bandwidth in standard deviations: large is min-max scaling, small the quantile transform.
     #[arg(long, default_value_t = 1.0)]
     factor: f64,
+    /// Go on to normal scores: features that look normal instead of uniform.
+    #[arg(long)]
+    normal: bool,
     /// The other way: from [0, 1] to the training range.
     #[arg(long, requires = "at")]
     inverse: bool,
@@ -36,13 +39,13 @@ pub(crate) struct Transform {
 impl Transform {
     pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
         let xs: Rows<f64> = read_rows(&self.x)?;
-        let model = KernelDensityIntegral::new().factor(self.factor).fit(&xs)?;
+        let model = KernelDensityIntegral::new().factor(self.factor).normal_scores(self.normal).fit(&xs)?;
         let at: Rows<f64> = self.at.as_deref().map(read_rows).transpose()?.unwrap_or_else(|| xs.clone());
         let values = if self.inverse { model.inverse(&at)? } else { model.transform(&at)? };
         write_matrix(&self.out, &[values.len(), values.dim()], values.as_slice())?;
         let shape = [values.len(), values.dim()];
         let object = json!({"command": "transform", "n": xs.len(), "shape": shape, "factor": self.factor,
-            "inverse": self.inverse, "out": self.out.display().to_string()});
+            "normal": self.normal, "inverse": self.inverse, "out": self.out.display().to_string()});
         run.report(&format!("{shape:?} values written to {}", self.out.display()), object);
         Ok(())
     }

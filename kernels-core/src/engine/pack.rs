@@ -43,6 +43,10 @@ impl<T: Real> Panels<T> {
         let mut norms = ws.take(if with_norms { panels * width } else { 0 });
         let mut largest = ws.take(if with_norms { panels } else { 0 });
         largest.fill(T::default());
+        if dim < FEW && entry.center.is_none() && entry.weights.is_none() && !with_norms {
+            transpose(xs.slice(rows), dim, width, &mut values);
+            return Self { values, norms, largest, dim, width };
+        }
         // Apart by what is no power of two, or all rows of a panel would compete for the same lines of the cache.
         let stride = dim + 8;
         let mut entered = ws.take(width * stride);
@@ -106,6 +110,25 @@ impl<T: Real> Panels<T> {
         ws.give(self.values);
         ws.give(self.norms);
         ws.give(self.largest);
+    }
+}
+
+/// Features below which rows go to panels value by value.
+const FEW: usize = 16;
+
+/// Rows into panels; the last row is repeated where the last panel has room.
+fn transpose<T: Copy>(rows: &[T], dim: usize, width: usize, panels: &mut [T]) {
+    if dim == 0 {
+        return;
+    }
+    for (panel, rows) in panels.chunks_exact_mut(width * dim).zip(rows.chunks(width * dim)) {
+        let count = rows.len() / dim;
+        for (k, column) in panel.chunks_exact_mut(width).enumerate() {
+            for (to, row) in column.iter_mut().zip(rows.chunks_exact(dim)) {
+                *to = row[k];
+            }
+            column[count..].fill(rows[(count - 1) * dim + k]);
+        }
     }
 }
 

@@ -188,7 +188,9 @@ impl<T: Real> Work<T> for Fill<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        if V::MANY {
+        if self.at.cols().len() == 1 {
+            self.with_columns::<V, 1>();
+        } else if V::MANY {
             self.with_columns::<V, COLUMNS_MANY>();
         } else {
             self.with_columns::<V, COLUMNS_FEW>();
@@ -251,21 +253,27 @@ impl<T: Real> Fill<'_, '_, T> {
         let mut raw: Option<(Panels<T>, Panels<T>)> = None;
         let (rows, cols) = at.shape();
         let mut cell = [T::default(); MAX_CELL];
-        let cell = &mut cell[..width * C];
+        // Panels a visit to the profile: of a single column as many as there is room for.
+        let visit = if C == 1 { MAX_CELL / width } else { 1 };
+        let cell = &mut cell[..visit * width * C];
         let panels = rows.div_ceil(width);
-        let group = (GROUP / (width * size_of::<T>() * at.ys().dim().max(1))).max(1);
+        let group = (GROUP / (width * size_of::<T>() * at.ys().dim().max(1))).max(visit);
         for first in (0..panels).step_by(group) {
+            let last = (first + group).min(panels);
             for q in 0..cols.div_ceil(C) {
-                for p in first..(first + group).min(panels) {
-                    let sides = Sides { left: &left, right: &right, p, q };
-                    if !rule.cell::<V, C>(&sides, cell) {
-                        let (left, right) = raw.get_or_insert_with(|| {
-                            let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
-                            (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
-                        });
-                        rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                for start in (first..last).step_by(visit) {
+                    let count = visit.min(last - start);
+                    for (p, cell) in (start..start + count).zip(cell.chunks_exact_mut(width * C)) {
+                        let sides = Sides { left: &left, right: &right, p, q };
+                        if !rule.cell::<V, C>(&sides, cell) {
+                            let (left, right) = raw.get_or_insert_with(|| {
+                                let left = Panels::new(at.xs(), at.rows(), width, &Entry::RAW, false, ws);
+                                (left, Panels::new(at.ys(), at.cols(), C, &Entry::RAW, false, ws))
+                            });
+                            rule.repair::<V, C>(&sides, &Sides { left, right, p, q }, cell);
+                        }
                     }
-                    let (r, c) = (p * width, q * C);
+                    let (r, c, width) = (start * width, q * C, count * width);
                     let (height, breadth) = (width.min(rows - r), C.min(cols - c));
                     let to = &mut out[c * stride + r..];
                     profile.apply(&mut cell[..width * breadth], width, height, to, stride);

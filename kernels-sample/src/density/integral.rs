@@ -45,6 +45,7 @@ enum Factor {
 pub struct KernelDensityIntegral {
     factor: Factor,
     method: IntegralMethod,
+    normal: bool,
 }
 
 impl Default for KernelDensityIntegral {
@@ -56,7 +57,7 @@ impl Default for KernelDensityIntegral {
 impl KernelDensityIntegral {
     /// With factor 1 and polynomial-exponential kernels of order 4.
     pub fn new() -> Self {
-        Self { factor: Factor::Times(1.0), method: IntegralMethod::PolynomialExponential(4) }
+        Self { factor: Factor::Times(1.0), method: IntegralMethod::PolynomialExponential(4), normal: false }
     }
 
     /// Bandwidth in standard deviations.
@@ -83,6 +84,12 @@ impl KernelDensityIntegral {
         self
     }
 
+    /// Whether the transformation goes on to normal scores Φ⁻¹(T), T cut to [10⁻⁷, 1 − 10⁻⁷]: features that look normal instead of uniform.
+    pub fn normal_scores(mut self, normal: bool) -> Self {
+        self.normal = normal;
+        self
+    }
+
     /// Learns every feature's distribution. A constant feature becomes a step.
     ///
     /// **Errors.** No points, values that are not finite, a factor that is not positive.
@@ -100,7 +107,7 @@ impl KernelDensityIntegral {
             x.sort_by(f64::total_cmp);
             Feature::new(x, factor, self.method)
         });
-        Ok(KernelDensityIntegralModel { features })
+        Ok(KernelDensityIntegralModel { version: crate::Version, features, normal: self.normal })
     }
 }
 
@@ -269,8 +276,36 @@ fn advance(moments: &mut [f64], shift: f64) {
 /// A fitted [`KernelDensityIntegral`].
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Stored"))]
 pub struct KernelDensityIntegralModel {
+    version: crate::Version,
     features: Vec<Feature>,
+    normal: bool,
+}
+
+/// A model as it stands in a file, before it has been looked at.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Stored {
+    version: crate::Version,
+    features: Vec<Feature>,
+    normal: bool,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Stored> for KernelDensityIntegralModel {
+    type Error = Error;
+
+    fn try_from(s: Stored) -> Result<Self, Error> {
+        let whole = s.features.iter().all(|f| {
+            let moments = f.x.len() * f.tail.len();
+            !f.x.is_empty() && (f.constant() || f.left.len() == moments && f.right.len() == moments)
+        });
+        if !whole {
+            return Err(Error::Damaged { what: "values and moments of a feature differ in number" });
+        }
+        Ok(Self { version: s.version, features: s.features, normal: s.normal })
+    }
 }
 
 impl KernelDensityIntegralModel {
@@ -287,19 +322,46 @@ impl KernelDensityIntegralModel {
         Ok(Rows::from_row_major(rows.concat(), xs.len(), xs.dim())?)
     }
 
-    /// T of every value. Beyond the training range values go a little below 0 or above 1.
+    /// T of every value, or its normal score. Beyond the training range values of T go a little below 0 or above 1.
     ///
     /// **Errors.** Another number of features, values that are not finite.
     pub fn transform(&self, xs: &Rows<f64>) -> Result<Rows<f64>, Error> {
-        self.map(xs, Feature::forward)
+        self.map(xs, |feature, x| {
+            let t = feature.forward(x);
+            if self.normal { normal_quantile(t.clamp(CUT, 1.0 - CUT)) } else { t }
+        })
     }
 
-    /// The training-range value that T maps to each value of [0, 1].
+    /// The training-range value that T maps to each value of [0, 1], or to each normal score.
     ///
     /// **Errors.** As [`KernelDensityIntegralModel::transform`].
     pub fn inverse(&self, ts: &Rows<f64>) -> Result<Rows<f64>, Error> {
-        self.map(ts, Feature::backward)
+        self.map(ts, |feature, t| feature.backward(if self.normal { normal_distribution(t) } else { t }))
     }
+}
+
+/// Normal scores come from T no closer to 0 and 1 than this.
+const CUT: f64 = 1e-7;
+
+/// Φ(z).
+fn normal_distribution(z: f64) -> f64 {
+    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// Φ⁻¹(p), p within [10⁻⁷, 1 − 10⁻⁷]: Newton's method on ln Φ of the smaller tail, which is concave: from the left it does not overshoot.
+fn normal_quantile(p: f64) -> f64 {
+    let tail = p.min(1.0 - p);
+    let mut z = -6.0;
+    for _ in 0..50 {
+        let (f, density) = (normal_distribution(z), (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt());
+        let step = (tail / f).ln() * f / density;
+        z += step;
+        if step.abs() <= 1e-15 * z.abs() {
+            break;
+        }
+    }
+    // Rounding at the middle must not change sides.
+    if p < 0.5 { z.min(0.0) } else { -z.min(0.0) }
 }
 
 #[cfg(test)]

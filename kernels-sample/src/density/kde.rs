@@ -97,6 +97,7 @@ impl Kde {
         let points = Rows::from_row_major(points, count, d)?;
         let whitened = whiten(&root, &points)?;
         let mut model = KdeModel {
+            version: crate::Version,
             kernel: self.kernel,
             ln_norm: self.kernel.ln_integral(d) + ln_determinant,
             root,
@@ -230,7 +231,9 @@ fn reflect(points: &mut Vec<f64>, weights: &mut Vec<f64>, ends: &[(f64, f64)]) -
 /// A fitted density.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Stored"))]
 pub struct KdeModel {
+    version: crate::Version,
     kernel: DensityKernel,
     root: DMatrix<f64>,
     ln_norm: f64,
@@ -239,6 +242,40 @@ pub struct KdeModel {
     weights: Vec<f64>,
     scales: Option<Vec<f64>>,
     boundary: Boundary,
+}
+
+/// A model as it stands in a file, before it has been looked at.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Stored {
+    version: crate::Version,
+    kernel: DensityKernel,
+    root: DMatrix<f64>,
+    ln_norm: f64,
+    points: Rows<f64>,
+    whitened: Rows<f64>,
+    weights: Vec<f64>,
+    scales: Option<Vec<f64>>,
+    boundary: Boundary,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Stored> for KdeModel {
+    type Error = Error;
+
+    fn try_from(s: Stored) -> Result<Self, Error> {
+        let (n, d) = (s.points.len(), s.points.dim());
+        let fit = s.whitened.len() == n
+            && s.whitened.dim() == d
+            && s.root.shape() == (d, d)
+            && s.weights.len() == n
+            && s.scales.as_ref().is_none_or(|scales| scales.len() == n);
+        if !fit {
+            return Err(Error::Damaged { what: "points, weights and bandwidth of a density differ in size" });
+        }
+        let Stored { version, kernel, root, ln_norm, points, whitened, weights, scales, boundary } = s;
+        Ok(Self { version, kernel, root, ln_norm, points, whitened, weights, scales, boundary })
+    }
 }
 
 impl KdeModel {

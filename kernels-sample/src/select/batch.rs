@@ -3,7 +3,7 @@
 use kernels_core::{Kernel, Points};
 use rand::{RngExt, seq::SliceRandom};
 
-use super::residual::Residual;
+use super::{lagging::Lagging, residual::Residual};
 use crate::{Error, access, error, parallel, random};
 
 /// How a batch is picked.
@@ -132,11 +132,12 @@ impl<K> BatchSelection<K> {
                 "a finite number, 0 or above",
             )?;
         }
-        let mut c = Residual::new("batch selection", &self.kernel, &[pool, train])?;
+        if let BatchMethod::MaxDet = self.method {
+            return self.determinant(pool, train, size);
+        }
+        let mut c = Residual::new(WHAT, &self.kernel, &[pool, train])?;
         if self.scale {
-            error::at_least("scaling to training points", 1, train.len())?;
-            let mean = c.variances()[n..].iter().sum::<f64>() / train.len() as f64;
-            c.rescale(1.0 / error::positive("mean of the kernel's diagonal over training points", mean)?);
+            c.rescale(scale_to(&c.variances()[n..])?);
         }
         if let Some(noise) = self.posterior {
             for i in n..c.len() {
@@ -160,7 +161,8 @@ impl<K> BatchSelection<K> {
                 all.truncate(size);
                 run.out = all;
             }
-            BatchMethod::MaxDet => run.determinant(&before, size),
+            // Done above.
+            BatchMethod::MaxDet => {}
             BatchMethod::Bait => run.variance(&before, size, size),
             BatchMethod::BaitForwardBackward => run.variance(&before, size, (2 * size).min(n)),
             BatchMethod::FrankWolfe => run.frank_wolfe(&before, size),
@@ -170,6 +172,47 @@ impl<K> BatchSelection<K> {
         }
         Ok(run.out)
     }
+
+    /// Greedy determinant: the largest variance, again and again.
+    fn determinant<P: Points<Scalar = f64>>(
+        &self,
+        pool: &P,
+        train: &P,
+        size: usize,
+    ) -> Result<Vec<usize>, Error>
+    where
+        K: Kernel<P>,
+    {
+        let n = pool.len();
+        let mut c = Lagging::new(WHAT, &self.kernel, &[pool, train])?;
+        if self.scale {
+            c.rescale(scale_to(&c.variances()[n..])?);
+        }
+        for noise in [self.posterior, self.train.then_some(self.noise)].into_iter().flatten() {
+            for i in n..n + train.len() {
+                c.observe(i, noise)?;
+            }
+        }
+        let mut out = Vec::with_capacity(size);
+        while out.len() < size {
+            let Some((next, _)) = c.largest() else { break };
+            if !c.observe(next, self.noise)? {
+                break;
+            }
+            c.close(next);
+            out.push(next);
+        }
+        Ok(out)
+    }
+}
+
+const WHAT: &str = "batch selection";
+
+/// What makes the mean of the kernel's diagonal over training points 1.
+fn scale_to(variances: &[f64]) -> Result<f64, Error> {
+    error::at_least("scaling to training points", 1, variances.len())?;
+    let mean = variances.iter().sum::<f64>() / variances.len() as f64;
+    Ok(1.0 / error::positive("mean of the kernel's diagonal over training points", mean)?)
 }
 
 struct Run<'a, P, K> {
@@ -189,19 +232,6 @@ impl<P: Points<Scalar = f64>, K: Kernel<P>> Run<'_, P, K> {
 
     fn best(&self, scores: &[f64]) -> Option<usize> {
         access::argmax(&scores[..self.n], |i| !self.taken[i])
-    }
-
-    fn determinant(&mut self, before: &[usize], size: usize) {
-        for &i in before {
-            self.c.observe(i, self.noise);
-        }
-        while self.out.len() < size {
-            let Some(next) = self.best(self.c.variances()) else { return };
-            if self.c.observe(next, self.noise).is_none() {
-                return;
-            }
-            self.take(next);
-        }
     }
 
     /// Row i of C times every vector, without storing C: C v for one v.

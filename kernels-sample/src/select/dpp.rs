@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
-use super::residual::Residual;
+use super::lagging::Lagging;
 use crate::{Error, access, error, random};
 
 /// Greedy MAP of a DPP with L = the Gram matrix: indices that make det L_S large, and ln of every step's gain.
@@ -13,8 +13,9 @@ use crate::{Error, access, error, random};
 /// Stops at `size` points, or when no variance is left (gain below rounding, 4ε times the step times the largest diagonal entry). The unconstrained mode ends where gains become
 /// negative: cut the list there.
 ///
-/// **Errors.** Points that are not finite or not the kernel's. **Complexity.** n kernel values and O(n k) time a step, O(n k) memory: the Gram
-/// matrix is never stored.
+/// **Errors.** Points that are not finite or not the kernel's; no memory for n values a step. **Complexity.** n kernel values and at most
+/// O(n k) time a step, O(n k) memory: the Gram matrix is never stored. Points whose gain was small before are not looked at: what is
+/// left of it can only be smaller.
 ///
 /// Reference: Chen, Zhang, Zhou, *Fast greedy MAP inference for determinantal point process* (2018).
 ///
@@ -29,19 +30,17 @@ pub fn greedy_map<P: Points<Scalar = f64>, K: Kernel<P> + PositiveDefinite>(
     xs: &P,
     size: usize,
 ) -> Result<(Vec<usize>, Vec<f64>), Error> {
-    let mut c = Residual::new("a greedy DPP", kernel, &[xs])?;
+    let mut c = Lagging::new("a greedy DPP", kernel, &[xs])?;
     let largest = c.variances().iter().copied().fold(0.0, f64::max);
-    let mut taken = vec![false; xs.len()];
     let (mut out, mut gains) = (Vec::new(), Vec::new());
     while out.len() < size {
-        let Some(next) = access::argmax(c.variances(), |i| !taken[i]) else { break };
-        let gain = c.variances()[next];
+        let Some((next, gain)) = c.largest() else { break };
         // What rounding leaves of a point that depends on those picked.
         if gain <= 4.0 * f64::EPSILON * largest * (out.len() + 1) as f64 {
             break;
         }
-        c.observe(next, 0.0);
-        taken[next] = true;
+        c.observe(next, 0.0)?;
+        c.close(next);
         out.push(next);
         gains.push(gain.ln());
     }

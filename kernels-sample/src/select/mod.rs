@@ -8,6 +8,7 @@ mod coverage;
 mod dpp;
 mod features;
 mod labels;
+mod lagging;
 pub(crate) mod residual;
 mod targets;
 

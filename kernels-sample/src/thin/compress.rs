@@ -3,7 +3,12 @@
 use kernels_core::{Kernel, Points, PositiveDefinite, Rows};
 
 use super::{KernelThinning, halve};
-use crate::{Error, access, error, parallel, random::Uniforms};
+use crate::{
+    Error,
+    access::{self, Buffers},
+    error, parallel,
+    random::Uniforms,
+};
 
 /// Compress++ of n points to √n: in each of a few bins of consecutive points, coresets of quarters are merged and halved
 /// by kernel thinning; a last kernel thinning goes from the bins' 2^g √(n · bins) points to √n.
@@ -147,8 +152,10 @@ impl<K> Compress<K> {
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
-        let halve: &Halve<'_> =
-            &|members, path| self.halve(&xs.subset(members)?, plan.failure(members.len(), delta), path);
+        let buffers = Buffers::default();
+        let halve: &Halve<'_> = &|members, path| {
+            self.halve(&xs.subset(members)?, plan.failure(members.len(), delta), path, &buffers)
+        };
         let size = plan.n / plan.bins;
         let parts = parallel::map(plan.bins, |b| {
             node(&all[b * size..(b + 1) * size], plan.leaf(), (plan.bins + b) as u64, halve)
@@ -161,13 +168,13 @@ impl<K> Compress<K> {
     }
 
     /// Places of the half that is kept of a node's points.
-    pub(super) fn halve<P>(&self, points: &P, delta: f64, path: u64) -> Result<Vec<usize>, Error>
+    fn halve<P>(&self, points: &P, delta: f64, path: u64, buffers: &Buffers) -> Result<Vec<usize>, Error>
     where
         P: Points<Scalar = f64>,
         K: Kernel<P>,
     {
         let mut uniforms = Uniforms::new(self.thinning.seed);
-        halve::halve(&self.thinning.kernel, points, delta, &mut |place| uniforms.at(path, place))
+        halve::halve(&self.thinning.kernel, points, delta, &mut |place| uniforms.at(path, place), buffers)
     }
 }
 
@@ -243,6 +250,7 @@ pub struct CompressStream<'c, K> {
     waiting: Vec<Vec<Part>>,
     done: Part,
     dim: Option<usize>,
+    buffers: Buffers,
 }
 
 /// Places in the stream and their points.
@@ -286,6 +294,7 @@ impl<K> Compress<K> {
             waiting: vec![Vec::new(); plan.levels + 1],
             done: Part::default(),
             dim: None,
+            buffers: Buffers::default(),
             plan,
         })
     }
@@ -343,7 +352,7 @@ impl<K: Kernel<Rows<f64>> + PositiveDefinite + Clone> CompressStream<'_, K> {
         let number = (self.taken >> (2 * (t + 1))) - 1;
         let path = (1 << (2 * depth)) + number as u64;
         let delta = self.plan.failure(merged.places.len(), self.plan.delta(self.compress.thinning.delta));
-        let kept = self.compress.halve(&merged.rows(dim)?, delta, path)?;
+        let kept = self.compress.halve(&merged.rows(dim)?, delta, path, &self.buffers)?;
         self.complete(merged.keep(&kept, dim), t + 1, dim)
     }
 

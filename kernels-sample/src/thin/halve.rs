@@ -1,12 +1,12 @@
 //! Halving: of four points optimally, of many by kernel thinning.
 
-use kernels_core::{Kernel, Points};
+use kernels_core::{Kernel, Points, Simd, Vector, Work};
 use nalgebra::DMatrix;
 
 use super::{split, swap};
 use crate::{
     Error,
-    access::{self, GramRows},
+    access::{self, Buffers, GramRows},
     error,
 };
 
@@ -42,12 +42,17 @@ pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     xs: &P,
     delta: f64,
     coin: &mut dyn FnMut(usize) -> f64,
+    buffers: &Buffers,
 ) -> Result<Vec<usize>, Error> {
     let n = xs.len();
     if n == 4 {
         return Ok(optimal_four_point_half(kernel, xs, coin(0))?.to_vec());
     }
-    let k = GramRows::new(kernel, xs, swap::STORED)?;
+    let k = if n <= swap::STORED {
+        GramRows::in_buffer(kernel, xs, buffers)?
+    } else {
+        GramRows::new(kernel, xs, 0)?
+    };
     let diagonal = kernels_core::diagonal(kernel, xs)?;
     let multipliers = split::multipliers(n, 1, delta);
     let mut half = match k.stored() {
@@ -60,6 +65,7 @@ pub(super) fn halve<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         half = swap::standard(n, n / 2);
     }
     swap::refine(&k, &diagonal, Some(&sums.means), &sums.over(standard), &mut half, true, 1);
+    k.recycle(buffers);
     let mut kept = vec![false; n];
     half.iter().for_each(|&i| kept[i] = true);
     let keep = coin(0) < 0.5;
@@ -78,13 +84,42 @@ fn split_stored(k: &DMatrix<f64>, multiplier: f64, coin: &mut dyn FnMut(usize) -
         let column = |p: usize| &k.as_slice()[p * n..p * n + p0];
         let b2 = (k[(p0, p0)] - 2.0 * k[(p1, p0)] + k[(p1, p1)]).max(0.0);
         let (number, a) = scale.threshold(b2, multiplier);
-        let alpha = access::dot(&side[..p0], column(p0)) - access::dot(&side[..p0], column(p1));
+        let alpha = f64::dispatch(Difference { weights: &side[..p0], a: column(p0), b: column(p1) });
         let swapped = coin(number + 1) <= 0.5 * (1.0 - alpha / a);
         let (l, r) = if swapped { (p1, p0) } else { (p0, p1) };
         left.push(l);
         (side[l], side[r]) = (-1.0, 1.0);
     }
     left
+}
+
+/// Σ w (a − b).
+struct Difference<'a> {
+    weights: &'a [f64],
+    a: &'a [f64],
+    b: &'a [f64],
+}
+
+impl Work<f64> for Difference<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) -> f64 {
+        const TOGETHER: usize = 32;
+        let Self { weights, a, b } = self;
+        let whole = weights.len() / TOGETHER * TOGETHER;
+        let mut sums = [V::splat(0.0); 4];
+        for start in (0..whole).step_by(TOGETHER) {
+            for (part, k) in (start..start + TOGETHER).step_by(V::LANES).enumerate() {
+                let difference = V::load(&a[k..]) - V::load(&b[k..]);
+                sums[part % 4] = V::load(&weights[k..]).mul_add(difference, sums[part % 4]);
+            }
+        }
+        let mut lanes = [0.0; 8];
+        ((sums[0] + sums[1]) + (sums[2] + sums[3])).store(&mut lanes);
+        let rest = (whole..weights.len()).map(|k| weights[k] * (a[k] - b[k]));
+        lanes.iter().sum::<f64>() + rest.sum::<f64>()
+    }
 }
 
 /// Sums of the rows of K over four groups of points: those in the half or not, at even or odd places.

@@ -1,6 +1,6 @@
 //! KT-SWAP: the best candidate coreset, refined point by point.
 
-use kernels_core::{Kernel, Points};
+use kernels_core::{Kernel, Points, Simd, Vector, Work};
 
 use crate::{
     Error,
@@ -44,8 +44,8 @@ pub(super) fn best<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     Ok(best.1)
 }
 
-/// Largest number of points whose Gram matrix is kept while points are swapped: 32 MB.
-pub(super) const STORED: usize = 2048;
+/// Largest number of points whose Gram matrix is kept while points are swapped: 128 MB.
+pub(super) const STORED: usize = 4096;
 
 /// Replaces the coreset's points one after the other by the best ones, `passes` times or until nothing changes.
 ///
@@ -83,9 +83,11 @@ pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
         for slot in coreset.iter_mut() {
             let old = *slot;
             let added = last.map(|l| k.row(l, &mut came));
-            let least = exchange(&mut stat, added, k.row(old, &mut going), &barred, scale);
+            let exchange =
+                Exchange { stat: &mut stat, added, removed: k.row(old, &mut going), barred: &barred, scale };
+            let (first, least) = f64::dispatch(exchange);
             let better = if unique { least < stat[old] } else { least <= stat[old] };
-            let new = (0..n).find(|&y| better && stat[y] + barred[y] <= least).unwrap_or(old);
+            let new = if better { first } else { old };
             if new != old {
                 count[old] -= 1;
                 count[new] += 1;
@@ -106,24 +108,57 @@ pub(super) fn refine<P: Points<Scalar = f64>, K: Kernel<P> + ?Sized>(
     passes
 }
 
-/// stat ← stat + scale · (added − removed); the least entry of stat + barred.
-fn exchange(stat: &mut [f64], added: Option<&[f64]>, removed: &[f64], barred: &[f64], scale: f64) -> f64 {
-    match added {
-        Some(added) => {
-            stat.iter_mut().zip(added).zip(removed).for_each(|((v, a), r)| *v += scale * (a - r));
+/// stat ← stat + scale · (added − removed); the first of the least entries of stat + barred, and its value.
+struct Exchange<'a> {
+    stat: &'a mut [f64],
+    added: Option<&'a [f64]>,
+    removed: &'a [f64],
+    barred: &'a [f64],
+    scale: f64,
+}
+
+/// Entries whose least one is looked for at once.
+const STRIP: usize = 128;
+
+impl Work<f64> for Exchange<'_> {
+    type Output = (usize, f64);
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = f64>>(self) -> (usize, f64) {
+        let Self { stat, added, removed, barred, scale } = self;
+        let factor = V::splat(scale);
+        let (mut least, mut strip) = (f64::INFINITY, 0);
+        for (s, stat) in stat.chunks_mut(STRIP).enumerate() {
+            let start = s * STRIP;
+            let end = start + stat.len();
+            let (removed, barred) = (&removed[start..end], &barred[start..end]);
+            let added = added.map(|a| &a[start..end]);
+            let whole = stat.len() / V::LANES * V::LANES;
+            let mut lowest = V::splat(f64::INFINITY);
+            for k in (0..whole).step_by(V::LANES) {
+                let (v, r) = (V::load(&stat[k..]), V::load(&removed[k..]));
+                let v = match added {
+                    Some(added) => v + factor * (V::load(&added[k..]) - r),
+                    None => v - factor * r,
+                };
+                v.store(&mut stat[k..]);
+                lowest = (v + V::load(&barred[k..])).min(lowest);
+            }
+            let mut lanes = [f64::INFINITY; 8];
+            lowest.store(&mut lanes);
+            for k in whole..stat.len() {
+                match added {
+                    Some(added) => stat[k] += scale * (added[k] - removed[k]),
+                    None => stat[k] -= scale * removed[k],
+                }
+                lanes[0] = (stat[k] + barred[k]).min(lanes[0]);
+            }
+            let lowest = lanes.iter().copied().fold(f64::INFINITY, f64::min);
+            if lowest < least {
+                (least, strip) = (lowest, start);
+            }
         }
-        None => stat.iter_mut().zip(removed).for_each(|(v, r)| *v -= scale * r),
+        let open = stat[strip..].iter().zip(&barred[strip..]).map(|(v, b)| v + b);
+        (strip + open.into_iter().position(|v| v <= least).unwrap_or(0), least)
     }
-    // Eight running minima side by side.
-    let mut least = [f64::INFINITY; 8];
-    let (lanes, bars) = (stat.chunks_exact(8), barred.chunks_exact(8));
-    let rest = lanes.remainder().iter().zip(bars.remainder()).map(|(v, b)| v + b);
-    let rest = rest.fold(f64::INFINITY, f64::min);
-    for (values, bars) in lanes.zip(bars) {
-        for ((least, v), b) in least.iter_mut().zip(values).zip(bars) {
-            let open = v + b;
-            *least = if open < *least { open } else { *least };
-        }
-    }
-    least.iter().fold(rest, |a, b| a.min(*b))
 }

@@ -79,6 +79,37 @@ fn stored_densities() {
     }
 }
 
+/// Models of another format, and models whose parts do not fit together, are refused with a message.
+#[cfg(feature = "serde")]
+#[test]
+fn stored_models_are_looked_at() {
+    use kernels_sample::{KdeModel, KernelDensityIntegral, KernelDensityIntegralModel};
+
+    let xs = normal(20, 2, 6);
+    let density = serde_json::to_value(Kde::new(DensityKernel::Gaussian).fit(&xs).unwrap()).unwrap();
+    let integral = serde_json::to_value(KernelDensityIntegral::new().fit(&xs).unwrap()).unwrap();
+    let read = |density: &serde_json::Value, integral: &serde_json::Value| {
+        let density = serde_json::from_value::<KdeModel>(density.clone());
+        let integral = serde_json::from_value::<KernelDensityIntegralModel>(integral.clone());
+        [density.map(|_| ()).map_err(|e| e.to_string()), integral.map(|_| ()).map_err(|e| e.to_string())]
+    };
+    assert_eq!(read(&density, &integral), [Ok(()), Ok(())]);
+    let (mut newer, mut newer_integral) = (density.clone(), integral.clone());
+    newer["version"] = 2.into();
+    newer_integral["version"] = 2.into();
+    for said in read(&newer, &newer_integral) {
+        let said = said.unwrap_err();
+        assert!(said.contains("format version 2; this version of the crate reads 1"), "{said}");
+    }
+    let (mut short, mut short_integral) = (density, integral);
+    short["weights"] = serde_json::json!([1.0]);
+    short_integral["features"][0]["x"] = serde_json::json!([1.0]);
+    for said in read(&short, &short_integral) {
+        let said = said.unwrap_err();
+        assert!(said.contains("damaged"), "{said}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases())]
 

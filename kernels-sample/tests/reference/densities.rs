@@ -201,6 +201,15 @@ fn bandwidths() {
     }
 }
 
+fn integral(alpha: &Value, method: IntegralMethod) -> KernelDensityIntegral {
+    let kdi = KernelDensityIntegral::new().method(method);
+    match alpha {
+        Value::String(rule) if rule == "scott" => kdi.scott(),
+        Value::String(_) => kdi.silverman(),
+        alpha => kdi.factor(number(alpha)),
+    }
+}
+
 #[test]
 fn integral_transformation() {
     let file = read(include_str!("kdi.json"));
@@ -210,16 +219,7 @@ fn integral_transformation() {
         let xs = Rows::from_row_major(x.clone(), x.len(), 1).unwrap();
         let query = vector(&case["query"]);
         let queries = Rows::from_row_major(query.clone(), query.len(), 1).unwrap();
-        let with = |method: IntegralMethod| {
-            let kdi = KernelDensityIntegral::new().method(method);
-            match &case["alpha"] {
-                Value::String(rule) if rule == "scott" => kdi.scott(),
-                Value::String(_) => kdi.silverman(),
-                alpha => kdi.factor(number(alpha)),
-            }
-            .fit(&xs)
-            .unwrap()
-        };
+        let with = |method: IntegralMethod| integral(&case["alpha"], method).fit(&xs).unwrap();
         let exact = with(IntegralMethod::Gaussian).transform(&queries).unwrap();
         if case["exact_gaussian"].is_array() {
             all_close(
@@ -230,15 +230,45 @@ fn integral_transformation() {
             );
         }
         // Ours is the exact integral, theirs a trapezoidal rule on a grid, interpolated and clipped; ties make their table steep.
-        let model = with(IntegralMethod::PolynomialExponential(4));
+        let method = IntegralMethod::PolynomialExponential(4);
+        let model = with(method);
         let got = model.transform(&queries).unwrap();
         if name == "normal" || name == "lognormal" {
-            for (g, e) in got.as_slice().iter().zip(vector(&case["polyexp4_default"])) {
+            let scores = integral(&case["alpha"], method)
+                .normal_scores(true)
+                .fit(&xs)
+                .unwrap()
+                .transform(&queries)
+                .unwrap();
+            let phi = |z: f64| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
+            let theirs =
+                vector(&case["polyexp4_default"]).into_iter().zip(vector(&case["polyexp4_normal_output"]));
+            for ((g, z), (e, ez)) in got.as_slice().iter().zip(scores.as_slice()).zip(theirs) {
+                let what = format!("{name} {}: got {g}, expected {e}", case["alpha"]);
+                assert!((g.clamp(0.0, 1.0) - e).abs() < 5e-3, "{what}");
+                // Normal scores are those of the same values: Φ(z) = T, cut to 1e-7 from the ends.
+                assert!((phi(*z) - g.clamp(1e-7, 1.0 - 1e-7)).abs() < 1e-14, "{what}, score {z}");
+                assert!((phi(*z) - phi(ez)).abs() < 5e-3, "{what}, scores {z} {ez}");
+                if ez.abs() > 5.19 {
+                    close(&what, *z, ez, 1e-9, 0.0);
+                }
+            }
+            // The same by Gaussian kernels: theirs interpolates a table of 60 quantiles.
+            for (g, e) in exact.as_slice().iter().zip(vector(&case["gaussian_interp"])) {
                 assert!(
                     (g.clamp(0.0, 1.0) - e).abs() < 5e-3,
                     "{name} {}: got {g}, expected {e}",
                     case["alpha"]
                 );
+            }
+            let wanted = Rows::from_row_major(vec![0.1, 0.5, 0.9], 3, 1).unwrap();
+            let inverse = model.inverse(&wanted).unwrap();
+            let theirs = vector(&case["polyexp4_inverse_of_0p1_0p5_0p9"]);
+            let reached = model.transform(&Rows::from_row_major(theirs, 3, 1).unwrap()).unwrap();
+            let ours = model.transform(&inverse).unwrap();
+            for ((p, t), r) in wanted.as_slice().iter().zip(ours.as_slice()).zip(reached.as_slice()) {
+                assert!((t - p).abs() < 1e-9, "{name} {}: {t}, {p}", case["alpha"]);
+                assert!((r - p).abs() < 5e-3, "{name} {}: theirs {r}, {p}", case["alpha"]);
             }
         }
         // The inverse undoes the transformation within the training range.

@@ -58,6 +58,13 @@ fn batches() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Greedy MAP of a process given by L: of rows of a square root of L under the linear kernel.
+fn greedy_rows(l: &nalgebra::DMatrix<f64>, size: usize) -> (Vec<usize>, Vec<f64>) {
+    let eigen = l.clone().symmetric_eigen();
+    let roots = nalgebra::DMatrix::from_diagonal(&eigen.eigenvalues.map(|e| e.max(0.0).sqrt()));
+    greedy_map(&Linear::new(0.0).unwrap(), &Rows::new(&(eigen.eigenvectors * roots)), size).unwrap()
+}
+
 #[test]
 fn determinantal() {
     let file = read(include_str!("dpp.json"));
@@ -76,6 +83,32 @@ fn determinantal() {
             assert_eq!(got, map, "{}", case["name"]);
             all_close("gains", &gains, &vector(&case["greedy_log_gains"]), 1e-9);
         }
+        // Elementary symmetric polynomials of every prefix, and P(S) = det L_S / det(I + L), P(S | |S| = k) = det L_S / e_k.
+        let lambda = vector(&case["eigenvalues"]);
+        let expected = matrix(&case["esp_table"]);
+        let table = log_elementary_symmetric(&lambda, expected.nrows() - 1).unwrap();
+        for (j, row) in expected.row_iter().enumerate() {
+            for (n, e) in row.iter().enumerate() {
+                close("e_j", table[n][j].exp(), *e, 1e-9, 1e-12);
+            }
+        }
+        for (j, e) in vector(&case["esp_last_column"]).into_iter().enumerate() {
+            close("e_j", table[lambda.len()][j].exp(), e, 1e-9, 1e-12);
+        }
+        let ln_det = |set: &[usize]| -> f64 {
+            nalgebra::DMatrix::from_fn(set.len(), set.len(), |i, j| l[(set[i], set[j])]).determinant().ln()
+        };
+        for (set, expected) in lists(&case["subsets"]).iter().zip(vector(&case["log_prob"])) {
+            close("ln P(S)", ln_det(set) - dpp.ln_normaliser(), expected, 1e-9, 1.0);
+        }
+        let k = count(&case["kdpp_k"]);
+        close("ln e_k", table[lambda.len()][k], number(&case["kdpp_log_normaliser"]), 1e-10, 1.0);
+        // Greedy against the best of all sets of three: never above, and within ln 3! of it.
+        let (map, best) = (indices(&case["exact_map_k3"]), number(&case["exact_map_k3_logdet"]));
+        close("ln det of the best", ln_det(&map), best, 1e-10, 1.0);
+        let (greedy, _) = greedy_rows(&l, 3);
+        let found = ln_det(&greedy);
+        assert!(found <= best + 1e-10 && found >= best - 6.0_f64.ln(), "{}: {found}, {best}", case["name"]);
         // Inclusion frequencies of the k-process: 5 sigma of a binomial.
         let (k, draws) = (count(&case["kdpp_k"]), 4000);
         let mut hits = vec![0.0; l.nrows()];
