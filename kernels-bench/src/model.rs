@@ -4,9 +4,10 @@ use std::{io::BufReader, path::Path};
 
 use kernels_core::{Points, Rows};
 use kernels_solvers::{
-    ClassifierModel, GpModel, KrrModel,
+    ClassifierModel, GpModel, KrrModel, ProbabilityScale,
     svm::{SvcModel, SvmModel},
 };
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -44,6 +45,8 @@ pub(crate) enum Solver {
     Codes(KrrModel<Rows<f64>, RowKernel>),
     Svm(SvcModel<Rows<f64>, RowKernel>),
     SvmRegression(SvmModel<Rows<f64>, RowKernel>),
+    /// One of `Codes` and `Svm`, and what its scores mean.
+    Calibrated(Box<Solver>, ProbabilityScale),
 }
 
 impl Solver {
@@ -53,8 +56,37 @@ impl Solver {
             Self::Krr(model) => model.predict(xs)?.as_slice().to_vec(),
             Self::Gp(model) => model.predict_mean(xs)?.as_slice().to_vec(),
             Self::SvmRegression(model) => model.decision(xs)?,
-            Self::Classifier(_) | Self::Codes(_) | Self::Svm(_) => return Ok(None),
+            Self::Classifier(_) | Self::Codes(_) | Self::Svm(_) | Self::Calibrated(..) => return Ok(None),
         }))
+    }
+
+    /// Scores of a classifier, one column a class of `classes`; `None` for regressions. A class that training did not have scores
+    /// as one that is clearly not it.
+    pub(crate) fn scores(&self, xs: &Rows<f64>, classes: usize) -> Result<Option<DMatrix<f64>>, Error> {
+        let (known, scores) = match self {
+            Self::Classifier(model) => (model.classes(), model.scores(xs)?),
+            Self::Svm(model) => (model.classes(), model.scores(xs)?),
+            Self::Codes(model) => return Ok(Some(model.predict(xs)?)),
+            Self::Calibrated(scorer, _) => return scorer.scores(xs, classes),
+            Self::Krr(_) | Self::Gp(_) | Self::SvmRegression(_) => return Ok(None),
+        };
+        let mut all = DMatrix::from_element(xs.len(), classes, -1.0);
+        for (k, &class) in known.iter().enumerate() {
+            all.set_column(class, &scores.column(k));
+        }
+        Ok(Some(all))
+    }
+
+    /// Probabilities, one column for each of these classes; `None` where there are none.
+    pub(crate) fn probabilities(&self, xs: &Rows<f64>) -> Result<Option<(DMatrix<f64>, Vec<usize>)>, Error> {
+        Ok(match self {
+            Self::Classifier(model) => Some((model.predict_probability(xs)?, model.classes().to_vec())),
+            Self::Calibrated(scorer, scale) => match scorer.scores(xs, scale.classes())? {
+                Some(scores) => Some((scale.probabilities(&scores)?, (0..scores.ncols()).collect())),
+                None => None,
+            },
+            _ => None,
+        })
     }
 
     /// Predicted indices of classes; `None` for regressions.
@@ -67,8 +99,26 @@ impl Solver {
                 let best = |i: usize| codes.row(i).transpose().argmax().0;
                 (0..xs.len()).map(best).collect()
             }
+            Self::Calibrated(scorer, scale) => match scorer.scores(xs, scale.classes())? {
+                Some(scores) => scale.best(&scores)?,
+                None => return Ok(None),
+            },
             Self::Krr(_) | Self::Gp(_) | Self::SvmRegression(_) => return Ok(None),
         }))
+    }
+
+    /// The kernel as text.
+    fn kernel(&self) -> String {
+        match self {
+            Self::Krr(model) | Self::Codes(model) => model.kernel().to_string(),
+            Self::Gp(model) => model.kernel().to_string(),
+            Self::Classifier(model) => model.regression().kernel().to_string(),
+            Self::Svm(model) => {
+                model.machines().first().map_or(String::new(), |machine| machine.kernel().to_string())
+            }
+            Self::SvmRegression(model) => model.kernel().to_string(),
+            Self::Calibrated(scorer, _) => scorer.kernel(),
+        }
     }
 }
 
@@ -81,16 +131,7 @@ struct Head {
 
 impl Model {
     pub(crate) fn new(target: &str, classes: Vec<String>, encoder: Encoder, solver: Solver) -> Self {
-        let kernel = match &solver {
-            Solver::Krr(model) => model.kernel().to_string(),
-            Solver::Gp(model) => model.kernel().to_string(),
-            Solver::Classifier(model) => model.regression().kernel().to_string(),
-            Solver::Codes(model) => model.kernel().to_string(),
-            Solver::Svm(model) => {
-                model.machines().first().map_or(String::new(), |machine| machine.kernel().to_string())
-            }
-            Solver::SvmRegression(model) => model.kernel().to_string(),
-        };
+        let kernel = solver.kernel();
         Self {
             format: FORMAT.into(),
             version: VERSION,

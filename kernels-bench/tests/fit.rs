@@ -190,6 +190,55 @@ fn every_solver_fits_stores_and_predicts_classes() {
         assert!(scores["scores"]["accuracy"].as_f64().unwrap() > 0.88, "{solver}: {scores}");
     }
     fails(at, &["predict", "m.json", "t.csv", "--proba"], "--proba needs a classification model");
+    // Probabilities of every solver: as wrong as they say they are.
+    for solver in SOLVERS {
+        let arguments =
+            ["fit", "t.csv", "--solver", solver, "--centers", "100", "--ridge", "1e-2", "--proba"];
+        run(at, &[&arguments[..], &["--out", "p.json"]].concat());
+        let csv = run(at, &["predict", "p.json", "t.csv", "--proba"]);
+        let lines: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
+        let names: Vec<&str> = lines[0][1..].iter().map(|n| n.strip_prefix("p_").unwrap()).collect();
+        assert_eq!(names.len(), 2, "{solver}: {:?}", lines[0]);
+        let mut loss = 0.0;
+        for (line, truth) in lines[1..].iter().zip(&truth) {
+            let p: Vec<f64> = line[1..].iter().map(|p| p.parse().unwrap()).collect();
+            assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{solver}: {line:?}");
+            let best = usize::from(p[1] > p[0]);
+            assert_eq!(line[0], names[best], "{solver}: {line:?}");
+            loss -= p[names.iter().position(|n| n == truth).unwrap()].ln() / 500.0;
+        }
+        // The classes are separated but for a narrow band: a coin has 0.69.
+        assert!(loss < 0.25, "{solver}: log loss {loss}");
+    }
+    let scores = json(at, &["evaluate", "t.csv", "--solver", "svm", "--proba", "--folds", "2"]);
+    assert!(scores["scores"]["log_loss"].as_f64().unwrap() < 0.3, "{scores}");
+    let streamed = ["fit", "t.npy", "--solver", "eigenpro", "--centers", "50", "--stream", "--proba"];
+    let rows: Vec<[f64; 3]> =
+        sample(300).iter().map(|r| [r[0], r[1], f64::from(u8::from(r[2] > 1.0))]).collect();
+    npy(&at.join("t.npy"), &rows);
+    let classes = ["--task", "classification"];
+    fails(at, &[&streamed[..], &classes].concat(), "--proba for rows that are read from the file");
+    run(
+        at,
+        &[
+            &[
+                "fit",
+                "t.npy",
+                "--solver",
+                "falkon",
+                "--centers",
+                "50",
+                "--stream",
+                "--proba",
+                "--out",
+                "s.json",
+            ][..],
+            &classes,
+        ]
+        .concat(),
+    );
+    assert!(run(at, &["predict", "s.json", "t.npy", "--proba"]).starts_with("x2,p_0,p_1"));
+    fails(at, &["fit", "t.npy", "--proba", "--task", "regression"], "--proba is for classes");
     fails(at, &["fit", "t.csv", "--solver", "gp"], "--solver gp fits regressions");
 }
 

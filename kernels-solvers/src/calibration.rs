@@ -1,5 +1,12 @@
 //! From scores to probabilities.
 
+use nalgebra::DMatrix;
+
+use crate::{
+    Error,
+    data::{at_least, expect, finite},
+};
+
 /// How the scores of a classifier become probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,17 +23,122 @@ pub enum Calibration {
 /// A fitted map from scores to the probability of one class.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(crate) enum Calibrator {
+enum Calibrator {
     Sigmoid { a: f64, b: f64 },
     Steps { scores: Vec<f64>, probabilities: Vec<f64> },
 }
 
 impl Calibrator {
-    pub(crate) fn probability(&self, score: f64) -> f64 {
+    fn probability(&self, score: f64) -> f64 {
         match self {
             Self::Sigmoid { a, b } => sigmoid(-(a * score + b)),
             Self::Steps { scores, probabilities } => interpolate(scores, probabilities, score),
         }
+    }
+}
+
+/// How the scores of a classifier, one a class, become probabilities: fitted on scores of samples that the classifier had not seen,
+/// from leave-one-out or from folds.
+///
+/// ```
+/// use kernels_solvers::{Calibration, ProbabilityScale};
+/// // Scores of four samples for two classes, which are right three times of four.
+/// let scores = nalgebra::dmatrix![2.0, -2.0; 1.0, -1.0; -1.0, 1.0; 0.5, -0.5];
+/// let scale = ProbabilityScale::fit(&scores, &[0, 0, 1, 1], Calibration::Platt)?;
+/// let p = scale.probabilities(&scores)?;
+/// assert!((p.row(0).sum() - 1.0).abs() < 1e-12 && p[(0, 0)] > p[(3, 0)]);
+/// # Ok::<(), kernels_solvers::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ProbabilityScale(Scale);
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Scale {
+    Each(Vec<Calibrator>),
+    Together { inverse_temperature: f64, classes: usize },
+}
+
+impl ProbabilityScale {
+    /// From scores, one row a sample and one column a class, and the column of every sample's class.
+    ///
+    /// # Errors
+    /// No samples or classes, not one class a sample, classes that are no columns, scores that are not finite.
+    pub fn fit(scores: &DMatrix<f64>, class: &[usize], by: Calibration) -> Result<Self, Error> {
+        let (n, classes) = scores.shape();
+        at_least("calibration (samples)", 1, n)?;
+        at_least("calibration (classes)", 1, classes)?;
+        expect("classes (one a sample)", n, class.len())?;
+        finite("score", scores.as_slice(), n)?;
+        if let Some(&given) = class.iter().find(|k| **k >= classes) {
+            let what = "column of a class (below)";
+            return Err(kernels_core::Error::Shape { what, expected: classes, given }.into());
+        }
+        let each = |fit: fn(&[f64], &[bool]) -> Calibrator| {
+            let column = |k: usize| {
+                let positive: Vec<bool> = class.iter().map(|c| *c == k).collect();
+                fit(scores.column(k).into_owned().as_slice(), &positive)
+            };
+            Scale::Each((0..classes).map(column).collect())
+        };
+        Ok(Self(match by {
+            Calibration::Platt => each(platt),
+            Calibration::Isotonic => each(isotonic),
+            Calibration::Temperature => {
+                let rows: Vec<Vec<f64>> = scores.row_iter().map(|r| r.iter().copied().collect()).collect();
+                Scale::Together { inverse_temperature: temperature(&rows, class), classes }
+            }
+        }))
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        match &self.0 {
+            Scale::Each(calibrators) => calibrators.len(),
+            Scale::Together { classes, .. } => *classes,
+        }
+    }
+
+    /// Probabilities of scores, one column a class; rows sum to 1.
+    ///
+    /// # Errors
+    /// Another number of classes.
+    pub fn probabilities(&self, scores: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        expect("columns of the scores (one a class)", self.classes(), scores.ncols())?;
+        let mut out = scores.clone();
+        for mut row in out.row_iter_mut() {
+            let given: Vec<f64> = row.iter().copied().collect();
+            let p = match &self.0 {
+                Scale::Together { inverse_temperature, .. } => softmax(&given, *inverse_temperature),
+                Scale::Each(calibrators) => {
+                    let p: Vec<f64> =
+                        calibrators.iter().zip(&given).map(|(c, &s)| c.probability(s)).collect();
+                    let sum: f64 = p.iter().sum();
+                    // No class claims the point: all are as likely.
+                    if sum > 0.0 {
+                        p.iter().map(|p| p / sum).collect()
+                    } else {
+                        vec![1.0 / p.len() as f64; p.len()]
+                    }
+                }
+            };
+            row.iter_mut().zip(p).for_each(|(to, p)| *to = p);
+        }
+        Ok(out)
+    }
+
+    /// The column of greatest probability in every row; among equals, of the greatest score.
+    ///
+    /// # Errors
+    /// As [`ProbabilityScale::probabilities`].
+    pub fn best(&self, scores: &DMatrix<f64>) -> Result<Vec<usize>, Error> {
+        let probabilities = self.probabilities(scores)?;
+        let best = |i: usize| {
+            let key = |k: usize| (probabilities[(i, k)], scores[(i, k)]);
+            (1..scores.ncols()).fold(0, |best, k| if key(k) > key(best) { k } else { best })
+        };
+        Ok((0..scores.nrows()).map(best).collect())
     }
 }
 
@@ -48,7 +160,7 @@ pub(crate) fn softplus(t: f64) -> f64 {
 /// Platt's sigmoid with his smoothed targets (N₊+1)/(N₊+2) and 1/(N₋+2), by Newton's method with backtracking.
 ///
 /// Reference: Lin, Lin, Weng, *A note on Platt's probabilistic outputs for support vector machines* (2007).
-pub(crate) fn platt(scores: &[f64], positive: &[bool]) -> Calibrator {
+fn platt(scores: &[f64], positive: &[bool]) -> Calibrator {
     let count = positive.iter().filter(|p| **p).count() as f64;
     let (high, low) = ((count + 1.0) / (count + 2.0), 1.0 / (scores.len() as f64 - count + 2.0));
     let targets: Vec<f64> = positive.iter().map(|&p| if p { high } else { low }).collect();
@@ -95,7 +207,7 @@ pub(crate) fn platt(scores: &[f64], positive: &[bool]) -> Calibrator {
 
 /// The monotone function nearest to the labels in least squares, by pooling adjacent violators; ends of the steps are kept,
 /// values between are interpolated.
-pub(crate) fn isotonic(scores: &[f64], positive: &[bool]) -> Calibrator {
+fn isotonic(scores: &[f64], positive: &[bool]) -> Calibrator {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&i, &j| scores[i].total_cmp(&scores[j]));
     // Blocks of (first score, last score, sum, count); equal scores begin as one block.
@@ -154,7 +266,7 @@ pub(crate) fn softmax(scores: &[f64], inverse: f64) -> Vec<f64> {
 }
 
 /// The inverse temperature of greatest likelihood. The likelihood is concave in 1/T: bisection on its derivative.
-pub(crate) fn temperature(scores: &[Vec<f64>], class: &[usize]) -> f64 {
+fn temperature(scores: &[Vec<f64>], class: &[usize]) -> f64 {
     let slope = |inverse: f64| -> f64 {
         let rows = scores.iter().zip(class);
         rows.map(|(s, &k)| s[k] - softmax(s, inverse).iter().zip(s).map(|(p, s)| p * s).sum::<f64>()).sum()
@@ -217,6 +329,20 @@ mod tests {
         let scores = vec![vec![4.0, 0.0]; 4];
         let inverse = temperature(&scores, &[0, 0, 0, 1]);
         assert!((1.0 / inverse - 4.0 / 3.0_f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn scales_check_what_they_are_given() {
+        let scores = DMatrix::from_row_slice(3, 2, &[1.0, -1.0, 0.5, -0.5, -1.0, 1.0]);
+        for by in [Calibration::Platt, Calibration::Isotonic, Calibration::Temperature] {
+            let scale = ProbabilityScale::fit(&scores, &[0, 0, 1], by).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!((scale.classes(), scale.best(&scores)), (2, Ok(vec![0, 0, 1])));
+            assert!(scale.probabilities(&DMatrix::zeros(1, 3)).is_err());
+            assert!(ProbabilityScale::fit(&scores, &[0, 1], by).is_err());
+            assert!(ProbabilityScale::fit(&scores, &[0, 1, 2], by).is_err());
+            assert!(ProbabilityScale::fit(&(&scores * f64::NAN), &[0, 0, 1], by).is_err());
+            assert!(ProbabilityScale::fit(&DMatrix::zeros(0, 2), &[], by).is_err());
+        }
     }
 
     #[test]

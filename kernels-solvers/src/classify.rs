@@ -3,11 +3,7 @@
 use kernels_core::{Kernel, Points, PositiveDefinite};
 use nalgebra::DMatrix;
 
-use crate::{
-    Calibration, Criterion, Error, Krr, KrrModel, RidgePath,
-    calibration::{Calibrator, isotonic, platt, softmax, temperature},
-    data::expect,
-};
+use crate::{Calibration, Criterion, Error, Krr, KrrModel, ProbabilityScale, RidgePath, data::expect};
 
 /// One-vs-rest kernel ridge regression on codes ±1, calibrated on leave-one-out scores.
 ///
@@ -82,22 +78,9 @@ impl<K> KernelClassifier<K> {
             }
         };
         let loo = Krr::new(self.kernel.clone()).ridge(ridge).leave_one_out(xs, &codes)?;
-        let positive = |k: usize| labels.iter().map(|l| *l == classes[k]).collect::<Vec<bool>>();
-        let each = |fit: fn(&[f64], &[bool]) -> Calibrator| {
-            let columns = loo.predictions.column_iter().enumerate();
-            Scale::Each(columns.map(|(k, scores)| fit(scores.as_slice(), &positive(k))).collect())
-        };
-        let scale = match self.calibration {
-            Calibration::Platt => each(platt),
-            Calibration::Isotonic => each(isotonic),
-            Calibration::Temperature => {
-                let rows: Vec<Vec<f64>> =
-                    loo.predictions.row_iter().map(|r| r.iter().copied().collect()).collect();
-                let class: Vec<usize> = labels.iter().map(|l| classes.partition_point(|c| c < l)).collect();
-                Scale::Together { inverse_temperature: temperature(&rows, &class) }
-            }
-        };
-        let leave_one_out = probabilities(&scale, &loo.predictions);
+        let class: Vec<usize> = labels.iter().map(|l| classes.partition_point(|c| c < l)).collect();
+        let scale = ProbabilityScale::fit(&loo.predictions, &class, self.calibration)?;
+        let leave_one_out = scale.probabilities(&loo.predictions)?;
         Ok(ClassifierModel { model: loo.model, classes, scale, ridge, leave_one_out })
     }
 }
@@ -121,20 +104,13 @@ pub(crate) fn largest<'a>(scores: impl Iterator<Item = &'a f64>) -> usize {
     best.0
 }
 
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-enum Scale {
-    Each(Vec<Calibrator>),
-    Together { inverse_temperature: f64 },
-}
-
 /// A fitted classifier.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClassifierModel<P, K> {
     model: KrrModel<P, K>,
     classes: Vec<usize>,
-    scale: Scale,
+    scale: ProbabilityScale,
     ridge: f64,
     leave_one_out: DMatrix<f64>,
 }
@@ -176,7 +152,7 @@ impl<P: Points, K: Kernel<P>> ClassifierModel<P, K> {
     /// # Errors
     /// As [`KrrModel::predict`].
     pub fn predict_probability(&self, xs: &P) -> Result<DMatrix<f64>, Error> {
-        Ok(probabilities(&self.scale, &self.scores(xs)?))
+        self.scale.probabilities(&self.scores(xs)?)
     }
 
     /// The label of greatest probability; among equals, of the greatest score.
@@ -184,34 +160,6 @@ impl<P: Points, K: Kernel<P>> ClassifierModel<P, K> {
     /// # Errors
     /// As [`KrrModel::predict`].
     pub fn predict(&self, xs: &P) -> Result<Vec<usize>, Error> {
-        let scores = self.scores(xs)?;
-        let probabilities = probabilities(&self.scale, &scores);
-        let best = |i: usize| {
-            let key = |k: usize| (probabilities[(i, k)], scores[(i, k)]);
-            (1..self.classes.len()).fold(0, |best, k| if key(k) > key(best) { k } else { best })
-        };
-        Ok((0..scores.nrows()).map(|i| self.classes[best(i)]).collect())
+        Ok(self.scale.best(&self.scores(xs)?)?.into_iter().map(|k| self.classes[k]).collect())
     }
-}
-
-fn probabilities(scale: &Scale, scores: &DMatrix<f64>) -> DMatrix<f64> {
-    let mut out = scores.clone();
-    for mut row in out.row_iter_mut() {
-        let given: Vec<f64> = row.iter().copied().collect();
-        let p = match scale {
-            Scale::Together { inverse_temperature } => softmax(&given, *inverse_temperature),
-            Scale::Each(calibrators) => {
-                let p: Vec<f64> = calibrators.iter().zip(&given).map(|(c, &s)| c.probability(s)).collect();
-                let sum: f64 = p.iter().sum();
-                // No class claims the point: all are as likely.
-                if sum > 0.0 {
-                    p.iter().map(|p| p / sum).collect()
-                } else {
-                    vec![1.0 / p.len() as f64; p.len()]
-                }
-            }
-        };
-        row.iter_mut().zip(p).for_each(|(to, p)| *to = p);
-    }
-    out
 }

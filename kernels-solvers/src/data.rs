@@ -138,6 +138,19 @@ pub(crate) fn checked_points<P: Points, K: Kernel<P> + Describe>(
     Ok(xs.check_finite()?)
 }
 
+/// Coefficients to begin at, if they are of this shape and finite.
+pub(crate) fn checked_start(
+    start: Option<&DMatrix<f64>>,
+    (rows, columns): (usize, usize),
+) -> Result<Option<&DMatrix<f64>>, Error> {
+    if let Some(start) = start {
+        expect("rows of the start", rows, start.nrows())?;
+        expect("columns of the start", columns, start.ncols())?;
+        finite("coefficient of the start", start.as_slice(), rows.max(1))?;
+    }
+    Ok(start)
+}
+
 /// Whether a parameter is finite and above 0.
 pub(crate) fn positive(name: &str, value: f64) -> Result<f64, Error> {
     if value.is_finite() && value > 0.0 {

@@ -17,7 +17,7 @@
 //! | a costly function with constraints | its minimum | [`ConstrainedSearch`] |
 //! | models to distil, data to condense, views, tasks, teachers | closed forms | [`closed_form`] |
 //! | too many samples for a matrix | the same solution by products with it | [`ConjugateGradients`], [`Askotch`], [`Minres`] |
-//! | 10⁵ samples and more, on disk perhaps | a model on a few thousand centres | [`Falkon`], [`LogFalkon`], [`EigenPro`] |
+//! | 10⁵ samples and more, on disk perhaps | a model on a few thousand centres | [`Falkon`], [`LogFalkon`], [`EigenPro`], from [`NpyFiles`] or any [`BlockSource`] |
 //! | samples that come and go | a fit that follows them | [`IncrementalKrr`], [`PartialFit`] |
 //! | no wish to choose | a method within memory and time, and why | [`AutoRegression`], [`plan()`] |
 //!
@@ -84,7 +84,7 @@ pub mod unsupervised;
 mod version;
 
 pub use askotch::Askotch;
-pub use calibration::Calibration;
+pub use calibration::{Calibration, ProbabilityScale};
 pub use centroid::{CentroidModel, NearestCentroid};
 pub use classify::{ClassifierModel, KernelClassifier};
 pub use cpd::{CpdInterpolation, CpdModel};
@@ -109,7 +109,7 @@ pub use path::{Criterion, PathPoint, RidgePath};
 pub use plan::{AutoRegression, Method, Plan, plan};
 pub use report::{Ended, SolveReport};
 pub use stkr::{Stkr, StkrModel};
-pub use stream::{BlockSource, InMemory};
+pub use stream::{BlockSource, InMemory, NpyFiles};
 pub use tuning::{Fold, Round, cross_validate, folds, successive_halving};
 use version::Version;
 

@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::{
     Error, KrrModel, Targets,
-    data::{checked, gram_f64, non_negative},
+    data::{checked, expect, gram_f64, non_negative, positive},
 };
 
 /// The ridge path of a kernel regression: one eigendecomposition K = UΛUᵀ, then every ridge in O(n²).
@@ -187,13 +187,35 @@ impl<P: Points + Clone, K: Kernel<P> + PositiveDefinite> RidgePath<P, K> {
     /// # Errors
     /// A ridge that is not positive.
     pub fn into_model(self, ridge: f64) -> Result<KrrModel<P, K>, Error> {
-        self.evaluate(ridge)?;
-        let mut scaled = self.projected;
-        for (mut row, value) in scaled.row_iter_mut().zip(&self.eigen.values) {
-            row /= value + ridge;
+        let ridges = vec![ridge; self.y.ncols()];
+        self.into_model_by_output(&ridges)
+    }
+
+    /// The model with a ridge above 0 for every output. O(n²t).
+    ///
+    /// # Errors
+    /// Not one ridge an output, a ridge that is not positive.
+    ///
+    /// ```
+    /// use kernels_core::{Rbf, Rows};
+    /// use kernels_solvers::{Krr, RidgePath};
+    /// let xs = Rows::from_row_major((0..20).map(f64::from).collect(), 20, 1)?;
+    /// let y = nalgebra::DMatrix::from_fn(20, 2, |i, k| ((1 + k) as f64 * i as f64 / 5.0).sin());
+    /// let model = RidgePath::new(Rbf::new(2.0)?, &xs, &y)?.into_model_by_output(&[0.1, 1e-3])?;
+    /// let second = Krr::new(Rbf::new(2.0)?).ridge(1e-3).fit(&xs, &y)?;
+    /// assert!((model.coefficients().column(1) - second.coefficients().column(1)).amax() < 1e-9);
+    /// # Ok::<(), kernels_solvers::Error>(())
+    /// ```
+    pub fn into_model_by_output(self, ridges: &[f64]) -> Result<KrrModel<P, K>, Error> {
+        expect("ridges (one an output)", self.y.ncols(), ridges.len())?;
+        for ridge in ridges {
+            positive("ridge", *ridge)?;
         }
-        let outputs = scaled.ncols();
+        let mut scaled = self.projected;
+        for (mut column, ridge) in scaled.column_iter_mut().zip(ridges) {
+            column.zip_apply(&self.eigen.values, |v, value| *v /= value + ridge);
+        }
         let coefficients = &self.eigen.vectors * scaled;
-        Ok(KrrModel::new(self.kernel, self.points, coefficients, DVector::zeros(outputs)))
+        Ok(KrrModel::new(self.kernel, self.points, coefficients, DVector::zeros(ridges.len())))
     }
 }

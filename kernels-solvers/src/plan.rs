@@ -1,6 +1,9 @@
 //! What a fit will cost before it runs, and the choice of a method by it.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use kernels_core::{
     Error as CoreError, Kernel, LazyGram, PivotedCholesky, Points, PositiveDefinite, Progress, Real, Shifted,
@@ -8,8 +11,8 @@ use kernels_core::{
 use nalgebra::DVector;
 
 use crate::{
-    Askotch, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel, LowRankPreconditioner,
-    SolveReport, Targets, data::checked, falkon::is_formed, uniform_landmarks,
+    Askotch, BlockSource, ConjugateGradients, EigenPro, Error, Falkon, InMemory, Krr, KrrModel,
+    LowRankPreconditioner, SolveReport, Targets, data::checked, falkon::is_formed, uniform_landmarks,
 };
 
 /// A way to fit a kernel regression.
@@ -123,6 +126,23 @@ fn rank(n: usize) -> usize {
     (2.0 * (n as f64).sqrt()).clamp(10.0, 1000.0) as usize
 }
 
+/// A solver with the settings that are given: tolerance, most iterations under the solver's own name for them, checkpoint.
+macro_rules! configured {
+    ($auto:expr, $solver:expr, $iterations:ident) => {{
+        let mut solver = $solver;
+        if let Some(tolerance) = $auto.tolerance {
+            solver = solver.tolerance(tolerance);
+        }
+        if let Some(most) = $auto.max_iterations {
+            solver = solver.$iterations(most);
+        }
+        if let Some((path, every)) = &$auto.checkpoint {
+            solver = solver.checkpoint(path, *every);
+        }
+        solver
+    }};
+}
+
 /// Kernel ridge regression by whatever method fits a memory and a time budget, most exact first; it says why before it runs.
 ///
 /// ```
@@ -144,12 +164,54 @@ pub struct AutoRegression<K> {
     rate: f64,
     seed: u64,
     streamed: bool,
+    tolerance: Option<f64>,
+    max_iterations: Option<usize>,
+    rank: Option<usize>,
+    checkpoint: Option<(PathBuf, usize)>,
 }
 
 impl<K> AutoRegression<K> {
     /// α = 1, 2 GB, 600 seconds at 10¹⁰ operations a second.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, ridge: 1.0, memory: 2e9, seconds: 600.0, rate: 1e10, seed: 0, streamed: false }
+        Self {
+            kernel,
+            ridge: 1.0,
+            memory: 2e9,
+            seconds: 600.0,
+            rate: 1e10,
+            seed: 0,
+            streamed: false,
+            tolerance: None,
+            max_iterations: None,
+            rank: None,
+            checkpoint: None,
+        }
+    }
+
+    /// Relative residual at which an iterative method ends; that method's own default when not set.
+    pub fn tolerance(mut self, tolerance: impl Into<Option<f64>>) -> Self {
+        self.tolerance = tolerance.into();
+        self
+    }
+
+    /// Most iterations (of conjugate gradients and Falkon), passes (of ASkotch) or epochs (of EigenPro); the method's own
+    /// default when not set. Plans do not know of it.
+    pub fn max_iterations(mut self, iterations: impl Into<Option<usize>>) -> Self {
+        self.max_iterations = iterations.into();
+        self
+    }
+
+    /// Columns of the preconditioner of conjugate gradients (2√n, from 10 to 1000, when not set), and rank of that of a block of
+    /// ASkotch (100).
+    pub fn rank(mut self, rank: impl Into<Option<usize>>) -> Self {
+        self.rank = rank.into();
+        self
+    }
+
+    /// Keeps the state of an iterative method in a file, as [`Falkon::checkpoint`] does, and goes on from it when it is there.
+    pub fn checkpoint(mut self, path: impl AsRef<Path>, every: usize) -> Self {
+        self.checkpoint = Some((path.as_ref().to_owned(), every));
+        self
     }
 
     /// Sets α > 0 of (K + αI) c = y; Falkon's λ is α / n.
@@ -304,36 +366,75 @@ impl<K> AutoRegression<K> {
             }
             Method::ConjugateGradients => {
                 let k = LazyGram::new(&self.kernel, xs, self.budget())?;
-                let low = PivotedCholesky::new(rank(n)).accelerated(self.seed, 64).run(&k, progress)?;
+                let columns = self.rank.unwrap_or_else(|| rank(n));
+                let low = PivotedCholesky::new(columns).accelerated(self.seed, 64).run(&k, progress)?;
                 let preconditioner = LowRankPreconditioner::new(&low, self.ridge)?;
                 let operator = Shifted::new(k, P::Scalar::of(self.ridge));
-                let (c, report) =
-                    ConjugateGradients::new().solve(&operator, &targets, &preconditioner, None, progress)?;
+                let solver = configured!(self, ConjugateGradients::new(), max_iterations);
+                let (c, report) = solver.solve(&operator, &targets, &preconditioner, None, progress)?;
                 let outputs = c.ncols();
                 Ok((KrrModel::new(kernel, xs.clone(), c, DVector::zeros(outputs)), report))
             }
-            Method::Askotch => Askotch::new(kernel)
-                .ridge(self.ridge)
-                .seed(self.seed)
-                .budget(self.budget())
-                .fit(xs, &targets, progress),
-            Method::Falkon { centers } => Falkon::new(kernel, centers)
-                .lambda(self.ridge / n as f64)
-                .seed(self.seed)
-                .budget(self.budget())
-                .fit(xs, &targets, progress),
-            Method::EigenPro { centers } => {
-                let chosen = xs.subset(&uniform_landmarks(n, centers, self.seed))?;
+            Method::Askotch => {
+                let fit = Askotch::new(kernel).ridge(self.ridge).seed(self.seed).budget(self.budget());
+                let fit = if let Some(rank) = self.rank { fit.rank(rank) } else { fit };
+                configured!(self, fit, max_passes).fit(xs, &targets, progress)
+            }
+            Method::Falkon { .. } | Method::EigenPro { .. } => {
                 let mut source = InMemory::new(xs.clone(), &targets)?;
-                EigenPro::new(kernel).seed(self.seed).budget(self.budget()).fit_centers(
-                    &mut source,
-                    &chosen,
-                    progress,
-                )
+                self.fit_source_by(method, &mut source, progress)
             }
             Method::Svm => Err(Error::Unsupported {
                 what: "kernel ridge regression by a support vector machine",
                 reason: "its loss is another: use svm::SupportVectorRegression",
+            }),
+        }
+    }
+
+    /// The same for data that are read block by block, by Falkon or EigenPro on centres that are drawn uniformly.
+    ///
+    /// # Errors
+    /// Those of the method; [`Error::Unsupported`] for a method that needs all points at hand.
+    ///
+    /// ```
+    /// use kernels_core::{Rbf, Rows};
+    /// use kernels_solvers::{AutoRegression, InMemory};
+    /// let xs = Rows::from_row_major((0..400).map(|i| f64::from(i) / 100.0).collect(), 400, 1)?;
+    /// let y: Vec<f64> = (0..400).map(|i| (f64::from(i) / 100.0).sin()).collect();
+    /// let auto = AutoRegression::new(Rbf::new(0.7)?).ridge(1e-4).streamed(true);
+    /// let method = auto.plan(400, 1, 1)?.method;
+    /// let (model, _) = auto.fit_source_by(method, &mut InMemory::new(xs.clone(), &y)?, &mut ())?;
+    /// assert!((model.predict(&xs)?[(150, 0)] - 1.5_f64.sin()).abs() < 1e-3);
+    /// # Ok::<(), kernels_solvers::Error>(())
+    /// ```
+    pub fn fit_source_by<S>(
+        &self,
+        method: Method,
+        source: &mut S,
+        progress: &mut dyn Progress,
+    ) -> Result<(KrrModel<S::Points, K>, SolveReport), Error>
+    where
+        S: BlockSource + ?Sized,
+        S::Points: Clone,
+        K: Kernel<S::Points> + PositiveDefinite + Clone,
+    {
+        let (kernel, n) = (self.kernel.clone(), source.len());
+        match method {
+            Method::Falkon { centers } => {
+                let fit = Falkon::new(kernel, centers)
+                    .lambda(self.ridge / n.max(1) as f64)
+                    .seed(self.seed)
+                    .budget(self.budget());
+                configured!(self, fit, max_iterations).fit_source(source, progress)
+            }
+            Method::EigenPro { centers } => {
+                let chosen = source.select(&uniform_landmarks(n, centers, self.seed))?;
+                let fit = EigenPro::new(kernel).seed(self.seed).budget(self.budget());
+                configured!(self, fit, epochs).fit_centers(source, &chosen, progress)
+            }
+            _ => Err(Error::Unsupported {
+                what: "reading data block by block for this method",
+                reason: "it needs all points at hand: use Falkon or EigenPro, or AutoRegression::fit_by",
             }),
         }
     }

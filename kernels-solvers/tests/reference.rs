@@ -37,7 +37,7 @@ fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 /// The kernels of the file that exist here, in our text form: γ = 1/(2ℓ²), L1 γ = 1/ℓ, DotProduct σ₀² = offset.
-const KERNELS: [(&str, &str); 12] = [
+const KERNELS: [(&str, &str); 15] = [
     ("linear", "linear()"),
     ("rbf", "rbf(length_scale=1.118033988749895)"),
     ("laplacian_l1", "laplacian(length_scale=3.3333333333333335)"),
@@ -50,15 +50,22 @@ const KERNELS: [(&str, &str); 12] = [
     ("rbf_ard", "rbf(length_scale=[0.7, 1.35, 2])"),
     ("rational_quadratic", "rational_quadratic(alpha=0.6, length_scale=1.1)"),
     ("dot_product", "linear(offset=0.6400000000000001)"),
+    ("matern_nu0.8", "matern(nu=0.8, length_scale=1.3)"),
+    ("sum_product", "1.7 * rbf(length_scale=0.9) + matern(nu=1.5, length_scale=2) * linear(offset=0.25)"),
+    ("chi2", "chi2(gamma=0.7)"),
 ];
 
 #[test]
 fn kernel_ridge_regression() {
     let file = read(include_str!("reference/krr_kernels.json"));
-    let (x, x_test, y) = (rows(&file["X"]), rows(&file["X_test"]), matrix(&file["Y"]));
+    let y = matrix(&file["Y"]);
     let weights = vector(&file["sample_weight"]);
     for (name, text) in KERNELS {
         let r = &file["kernels"][name];
+        let (x, x_test) = match r["input"].as_str() {
+            Some("positive") => (rows(&file["X_pos"]), rows(&file["X_test_pos"])),
+            _ => (rows(&file["X"]), rows(&file["X_test"])),
+        };
         let kernel: AnyKernel<f64> = text.parse().unwrap();
         let alpha = r["alpha"].as_f64().unwrap();
         let k = gram(&kernel, &x).unwrap();
@@ -67,8 +74,12 @@ fn kernel_ridge_regression() {
             &format!("{name} gram"),
             k.view((0, 0), first.shape()).into_owned().as_slice(),
             first.as_slice(),
-            1e-14,
+            // Bessel functions of two libraries.
+            if name == "matern_nu0.8" { 1e-12 } else { 1e-14 },
         );
+        let least = k.clone().symmetric_eigenvalues().min();
+        let rounding = 1e-14 * k.diagonal().sum();
+        assert!((least - r["min_eig_gram"].as_f64().unwrap()).abs() < rounding, "{name}: {least:e}");
 
         // Solutions carry the condition number of K + αI, up to 1e4 here, times rounding in two implementations.
         let model = Krr::new(kernel.clone()).ridge(alpha).fit(&x, &y).unwrap();
@@ -100,6 +111,27 @@ fn kernel_ridge_regression() {
         let loo = Krr::new(kernel).ridge(alpha).leave_one_out(&x, &first_column).unwrap();
         close(&format!("{name} loo"), loo.residuals.as_slice(), &vector(&r["loo_residuals_brute"]), 1e-9);
     }
+}
+
+/// Kernels that the file marks as indefinite are refused by name, and a ridge may differ from output to output.
+#[test]
+fn indefinite_kernels_and_ridges_by_output() {
+    let file = read(include_str!("reference/krr_kernels.json"));
+    let (x, y) = (rows(&file["X"]), matrix(&file["Y"]));
+    for (name, text) in [("sigmoid", "sigmoid(gamma=0.2, offset=0.1)"), ("additive_chi2", "additive_chi2()")]
+    {
+        let r = &file["kernels"][name];
+        assert!(r["min_eig_gram"].as_f64().unwrap() < -0.1);
+        let kernel: AnyKernel<f64> = text.parse().unwrap();
+        let error = Krr::new(kernel).ridge(5.0).fit(&x, &y).unwrap_err();
+        assert!(error.to_string().contains("positive definite"), "{name}: {error}");
+    }
+    let r = &file["per_output_alpha"];
+    let path = RidgePath::new(Rbf::new((0.5_f64 / 0.4).sqrt()).unwrap(), &x, &y).unwrap();
+    let model = path.clone().into_model_by_output(&vector(&r["alpha"])).unwrap();
+    close("by output", model.coefficients().as_slice(), matrix(&r["dual_coef"]).as_slice(), 1e-10);
+    assert!(path.clone().into_model_by_output(&[1.0]).is_err());
+    assert!(path.into_model_by_output(&[1.0, 0.0]).is_err());
 }
 
 #[test]
@@ -139,7 +171,7 @@ fn ridge_path() {
 }
 
 /// Cases of the file with the kernel in our text form and the order of its parameters in theirs.
-const PROCESSES: [(&str, &str, &[usize]); 8] = [
+const PROCESSES: [(&str, &str, &[usize]); 9] = [
     (
         "const_rbf_ard_white",
         "1.2996 * rbf(length_scale=[0.8, 1.35, 1.9]) + white(variance=0.05)",
@@ -159,6 +191,7 @@ const PROCESSES: [(&str, &str, &[usize]); 8] = [
     ),
     ("rq_white", "rational_quadratic(alpha=0.7, length_scale=1.2) + white(variance=0.1)", &[0, 1, 2]),
     ("ess_white", "periodic(period=2.3, length_scale=0.9) + white(variance=0.3)", &[1, 0, 2]),
+    ("dot_rbf_white", "linear(offset=0.36) * rbf(length_scale=1.5) + white(variance=0.1)", &[0, 1, 2]),
     (
         "exponentiation",
         "power_of(rational_quadratic(alpha=0.7, length_scale=1.2), n=2) + white(variance=0.1)",
@@ -184,6 +217,11 @@ fn gaussian_processes() {
         for (theirs, &ours) in order.iter().enumerate() {
             values[ours] = theta[theirs].exp();
         }
+        // Their parameter is σ₀, ours the offset σ₀².
+        let squared = name == "dot_rbf_white";
+        if squared {
+            values[0] *= values[0];
+        }
         kernel.set_params(&values).unwrap();
         let alpha = r["alpha"].as_f64().unwrap();
         let gp = GaussianProcess::new(kernel.clone()).noise(alpha).objective(None).normalize(false);
@@ -201,7 +239,10 @@ fn gaussian_processes() {
 
         // Gradients, through one step of no length: from the gradient of the Gram matrix.
         let gradient = marginal_likelihood_gradient(&kernel, alpha, &x, &y);
-        let ours: Vec<f64> = order.iter().map(|&i| gradient[i]).collect();
+        let mut ours: Vec<f64> = order.iter().map(|&i| gradient[i]).collect();
+        if squared {
+            ours[0] *= 2.0;
+        }
         close(&format!("{name} gradient"), &ours, &vector(&r["grad"]), 1e-9);
     }
 }

@@ -111,10 +111,8 @@ pub(crate) fn measure(
         }
         (Target::Classes(train, names), Target::Classes(test, _)) => {
             let labels = solver.labels(xs)?.ok_or_else(wrong)?;
-            let probabilities = match solver {
-                Solver::Classifier(model) => Some((model.predict_probability(xs)?, model.classes())),
-                _ => None,
-            };
+            let found = solver.probabilities(xs)?;
+            let probabilities = found.as_ref().map(|(p, classes)| (p.clone(), classes.as_slice()));
             Ok(classification(&labels, probabilities, names.len(), test, train))
         }
         _ => Err(wrong()),

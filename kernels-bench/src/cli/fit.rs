@@ -27,7 +27,7 @@ pub(crate) struct Fit {
     /// Only say which method would be used, what it would take and why.
     #[arg(long)]
     plan: bool,
-    /// Keep the state of Falkon and EigenPro in this file, and go on from it: a fit that was killed ends with the same bits.
+    /// Keep the state of an iterative solver in this file, and go on from it: a fit that was killed ends with the same bits.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
     /// Read the rows from the file (NPY or Parquet) block by block in every pass [default: when they do not fit in memory].

@@ -90,8 +90,9 @@ impl Predict {
             let message = "--variance and --interval need a Gaussian process: fit with --solver gp, or tune";
             return Err(Error::Choice(message.to_owned()));
         }
-        if self.proba && !matches!(model.solver, Solver::Classifier(_)) {
-            let message = "--proba needs a classification model with probabilities: one of --solver exact, or of auto with enough memory";
+        let probabilities = if self.proba { model.solver.probabilities(xs)? } else { None };
+        if self.proba && probabilities.is_none() {
+            let message = "--proba needs a classification model with probabilities: fit it with --proba (exact ones have them)";
             return Err(Error::Choice(message.to_owned()));
         }
         match &model.solver {
@@ -120,10 +121,9 @@ impl Predict {
                 } else if let Some(numbers) = solver.numbers(xs)? {
                     columns.push((model.target.clone(), text(&numbers)));
                 }
-                if let (Solver::Classifier(classifier), true) = (solver, self.proba) {
-                    let p = classifier.predict_probability(xs)?;
-                    for (k, name) in model.classes.iter().enumerate() {
-                        columns.push((format!("p_{name}"), text(p.column(k).as_slice())));
+                if let Some((p, classes)) = probabilities {
+                    for (column, &class) in p.column_iter().zip(&classes) {
+                        columns.push((format!("p_{}", model.classes[class]), text(column.as_slice())));
                     }
                 }
                 Ok(columns)

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use kernels_core::{Points, Rows};
 use kernels_solvers::{
-    AutoRegression, BlockSource, Criterion, EigenPro, Error as SolverError, Falkon, GaussianProcess,
-    InMemory, KernelClassifier, Krr, KrrModel, Method, Plan, RidgePath, SolveReport, svm, uniform_landmarks,
+    AutoRegression, BlockSource, Calibration, Criterion, Error as SolverError, Falkon, GaussianProcess,
+    InMemory, KernelClassifier, Krr, KrrModel, Method, Plan, ProbabilityScale, RidgePath, SolveReport, svm,
 };
 use nalgebra::DMatrix;
 
@@ -62,6 +62,19 @@ pub(crate) struct Solving {
     /// Most passes of EigenPro over the data.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
+    /// Relative residual at which an iterative solver ends [default: 1e-8 for cg, 1e-4 for askotch, 1e-7 for falkon, 1e-6 for eigenpro].
+    #[arg(long)]
+    tolerance: Option<f64>,
+    /// Most iterations of cg and falkon, passes of askotch [default: 1000, 20, 200].
+    #[arg(long)]
+    max_iterations: Option<usize>,
+    /// Columns of the preconditioner of cg, rank of that of a block of askotch [default: 2 sqrt(n) up to 1000, 100].
+    #[arg(long)]
+    rank: Option<usize>,
+    /// Probabilities of classes for `predict --proba`: exact models have them at once, Falkon's come from leave-one-out in closed form,
+    /// those of the other solvers from five fits more.
+    #[arg(long)]
+    proba: bool,
     /// Penalty C of a support vector machine's errors.
     #[arg(long, default_value_t = 1.0)]
     cost: f64,
@@ -86,6 +99,17 @@ pub(crate) struct Fitted {
     pub(crate) ridge: Option<f64>,
     pub(crate) report: Option<SolveReport>,
 }
+
+impl Fitted {
+    /// With what its scores mean, from scores of rows that the scorer had not seen.
+    fn calibrated(self, scores: &DMatrix<f64>, labels: &[usize]) -> Result<Self, Error> {
+        let scale = ProbabilityScale::fit(scores, labels, Calibration::Platt)?;
+        Ok(Self { solver: Solver::Calibrated(Box::new(self.solver), scale), ..self })
+    }
+}
+
+/// Parts of the rows, each of which is left out once for probabilities.
+const FOLDS: usize = 5;
 
 /// Rows on which the ridge is chosen where all are too many.
 const SEARCHED: usize = 2000;
@@ -112,8 +136,15 @@ impl Solving {
                 return Err(Error::Choice(format!("{name}: expected a number above 0, got {value}")));
             }
         }
-        if self.centers == Some(0) {
-            return Err(Error::Choice("--centers: expected 1 or more, got 0".to_owned()));
+        let counts =
+            [("--centers", self.centers), ("--max-iterations", self.max_iterations), ("--rank", self.rank)];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
+            return Err(Error::Choice(format!("{name}: expected 1 or more, got 0")));
+        }
+        if let Some(tolerance) = self.tolerance.filter(|t| !(t.is_finite() && *t >= 0.0)) {
+            return Err(Error::Choice(format!(
+                "--tolerance: expected a number, 0 or above, got {tolerance}"
+            )));
         }
         Ok(())
     }
@@ -129,6 +160,24 @@ impl Solving {
             .seconds(self.seconds)
             .seed(run.shared.seed)
             .streamed(streamed)
+            .tolerance(self.tolerance)
+            .max_iterations(self.max_iterations)
+            .rank(self.rank)
+    }
+
+    /// The budgeted fit with this ridge, kept in this file.
+    fn resumable(
+        &self,
+        run: &Run,
+        kernel: &RowKernel,
+        ridge: f64,
+        checkpoint: Option<&PathBuf>,
+    ) -> AutoRegression<RowKernel> {
+        let auto = self.budgeted(run, kernel.clone(), false).ridge(ridge);
+        match checkpoint {
+            Some(path) => auto.checkpoint(path, 1),
+            None => auto,
+        }
     }
 
     /// Which method, at what cost and why: nothing is allocated.
@@ -184,8 +233,99 @@ impl Solving {
         Ok(Planned { plan, text, gp: self.solver == Choice::Gp })
     }
 
-    /// Fits data in memory as planned.
+    /// Fits data in memory as planned, with probabilities if they are asked for.
     pub(crate) fn fit(
+        &self,
+        run: &Run,
+        planned: &Planned,
+        kernel: &RowKernel,
+        xs: &Rows<f64>,
+        target: &Target,
+        checkpoint: Option<&PathBuf>,
+    ) -> Result<Fitted, Error> {
+        let wanted = self.classes_for_probabilities(target)?;
+        let fitted = self.fit_scores(run, planned, kernel, xs, target, checkpoint)?;
+        match wanted.filter(|_| !matches!(fitted.solver, Solver::Classifier(_))) {
+            None => Ok(fitted),
+            Some(labels) => {
+                let scores = self.unseen_scores(run, planned, kernel, xs, target, &fitted)?;
+                fitted.calibrated(&scores, labels)
+            }
+        }
+    }
+
+    /// The classes of all rows if probabilities are asked for.
+    fn classes_for_probabilities<'a>(&self, target: &'a Target) -> Result<Option<&'a [usize]>, Error> {
+        match target {
+            _ if !self.proba => Ok(None),
+            Target::Classes(labels, _) => Ok(Some(labels)),
+            Target::Numbers(_) => Err(Error::Choice(
+                "--proba is for classes, but the target is a number (see --task)".to_owned(),
+            )),
+        }
+    }
+
+    /// What models that have not seen a row say of it: in closed form for regressions on centres, by five folds with equal shares of
+    /// the classes for the others.
+    fn unseen_scores(
+        &self,
+        run: &Run,
+        planned: &Planned,
+        kernel: &RowKernel,
+        xs: &Rows<f64>,
+        target: &Target,
+        fitted: &Fitted,
+    ) -> Result<DMatrix<f64>, Error> {
+        let (codes, means) = centred(target);
+        if let (Method::Falkon { centers }, Some(ridge)) = (planned.plan.method, fitted.ridge) {
+            let mut source = InMemory::new(xs.clone(), &codes)?;
+            return self.left_out(run, kernel, (centers, ridge), &mut source, codes, &means);
+        }
+        let Target::Classes(labels, names) = target else { return Ok(codes) };
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by_key(|&i| labels[i]);
+        let ridge = fitted.ridge.map_or(self.ridge.clone(), |ridge| format!("{ridge:e}"));
+        let plain = Self { proba: false, ridge, ..self.clone() };
+        let mut scores = DMatrix::zeros(labels.len(), names.len());
+        let parts = FOLDS.min(labels.len());
+        for part in 0..parts {
+            let pick = |wanted: bool| -> Vec<usize> {
+                (0..order.len()).filter(|k| (k % parts == part) == wanted).map(|k| order[k]).collect()
+            };
+            let (train, test) = (pick(false), pick(true));
+            let of_train = Target::Classes(train.iter().map(|&i| labels[i]).collect(), names.clone());
+            let model = plain.fit(run, planned, kernel, &xs.subset(&train)?, &of_train, None)?;
+            if let Some(found) = model.solver.scores(&xs.subset(&test)?, names.len())? {
+                for (row, &i) in found.row_iter().zip(&test) {
+                    scores.set_row(i, &row);
+                }
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Leave-one-out predictions of a regression on centres.
+    fn left_out<S: BlockSource<Points = Rows<f64>>>(
+        &self,
+        run: &Run,
+        kernel: &RowKernel,
+        (centers, ridge): (usize, f64),
+        source: &mut S,
+        codes: DMatrix<f64>,
+        means: &[f64],
+    ) -> Result<DMatrix<f64>, Error> {
+        let fit = Falkon::new(kernel.clone(), centers)
+            .lambda(ridge / source.len() as f64)
+            .seed(run.shared.seed)
+            .budget((run.shared.memory / 4).clamp(65536, 64 << 20));
+        let mut scores = codes - fit.scores(source)?.residuals;
+        for (mut column, mean) in scores.column_iter_mut().zip(means) {
+            column.add_scalar_mut(*mean);
+        }
+        Ok(scores)
+    }
+
+    fn fit_scores(
         &self,
         run: &Run,
         planned: &Planned,
@@ -233,16 +373,8 @@ impl Solving {
             }
         };
         let method = planned.plan.method;
-        let (model, report) = match method {
-            Method::Falkon { .. } | Method::EigenPro { .. } => {
-                let mut source = InMemory::new(xs.clone(), &codes)?;
-                self.on_centers(run, method, kernel, ridge, &mut source, checkpoint)?
-            }
-            _ => {
-                let auto = self.budgeted(run, kernel.clone(), false).ridge(ridge);
-                auto.fit_by(method, xs, &codes, &mut run.progress("fitting"))?
-            }
-        };
+        let auto = self.with_epochs(self.resumable(run, kernel, ridge, checkpoint), method);
+        let (model, report) = auto.fit_by(method, xs, &codes, &mut run.progress("fitting"))?;
         fitted(model, report, &means, target, (!matches!(method, Method::EigenPro { .. })).then_some(ridge))
     }
 
@@ -257,6 +389,11 @@ impl Solving {
     ) -> Result<Fitted, Error> {
         let (codes, means) = centred(&data.target);
         let method = planned.plan.method;
+        let labels = self.classes_for_probabilities(&data.target)?.map(<[usize]>::to_vec);
+        if labels.is_some() && matches!(method, Method::EigenPro { .. }) {
+            let message = "--proba for rows that are read from the file is for --solver falkon; EigenPro's come from further fits on rows in memory: raise --memory";
+            return Err(Error::Choice(message.to_owned()));
+        }
         let ridge = match self.given_ridge()? {
             Some(ridge) => ridge,
             None if matches!(method, Method::EigenPro { .. }) => 0.0,
@@ -265,41 +402,23 @@ impl Solving {
                 best_ridge(kernel, &data.points(&rows)?, &codes.select_rows(&rows))?
             }
         };
-        data.regress_on(codes);
-        let (model, report) = self.on_centers(run, method, kernel, ridge, data, checkpoint)?;
-        let ridge = (!matches!(method, Method::EigenPro { .. })).then_some(ridge);
-        fitted(model, report, &means, &data.target, ridge)
+        data.regress_on(codes.clone());
+        let auto = self.with_epochs(self.resumable(run, kernel, ridge, checkpoint), method);
+        let (model, report) = auto.fit_source_by(method, data, &mut run.progress("fitting"))?;
+        let kept = (!matches!(method, Method::EigenPro { .. })).then_some(ridge);
+        let all = fitted(model, report, &means, &data.target, kept)?;
+        match (labels, method) {
+            (Some(labels), Method::Falkon { centers }) => {
+                let scores = self.left_out(run, kernel, (centers, ridge), data, codes, &means)?;
+                all.calibrated(&scores, &labels)
+            }
+            _ => Ok(all),
+        }
     }
 
-    fn on_centers<S: BlockSource<Points = Rows<f64>>>(
-        &self,
-        run: &Run,
-        method: Method,
-        kernel: &RowKernel,
-        ridge: f64,
-        source: &mut S,
-        checkpoint: Option<&PathBuf>,
-    ) -> Result<(KrrModel<Rows<f64>, RowKernel>, SolveReport), Error> {
-        let budget = (run.shared.memory / 4).clamp(65536, 64 << 20);
-        let (n, seed) = (source.len(), run.shared.seed);
-        let mut bar = run.progress("fitting");
-        if let Method::EigenPro { centers } = method {
-            let centers = source.select(&uniform_landmarks(n, centers, seed))?;
-            let mut fit = EigenPro::new(kernel.clone()).seed(seed).budget(budget).epochs(self.epochs);
-            if let Some(path) = checkpoint {
-                fit = fit.checkpoint(path, 1);
-            }
-            return Ok(fit.fit_centers(source, &centers, &mut bar)?);
-        }
-        let centers = match method {
-            Method::Falkon { centers } => centers,
-            _ => n,
-        };
-        let mut fit = Falkon::new(kernel.clone(), centers).lambda(ridge / n as f64).seed(seed).budget(budget);
-        if let Some(path) = checkpoint {
-            fit = fit.checkpoint(path, 1);
-        }
-        Ok(fit.fit_source(source, &mut bar)?)
+    /// EigenPro counts epochs.
+    fn with_epochs<K>(&self, auto: AutoRegression<K>, method: Method) -> AutoRegression<K> {
+        if matches!(method, Method::EigenPro { .. }) { auto.max_iterations(self.epochs) } else { auto }
     }
 
     fn machine(

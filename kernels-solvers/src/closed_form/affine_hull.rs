@@ -81,25 +81,16 @@ impl AffineHull {
         let k = similarity(&scores, &scores);
         let scale = data.norm_squared() / (p * n) as f64;
         let tau = 2.0 * scale;
-        // Residuals Y − K(K + λ)⁻¹Y = λ(K + λ)⁻¹Y.
-        let smoother = |lambda: f64| -> Result<DMatrix<f64>, Error> {
-            let mut shifted = k.clone();
-            (0..n).for_each(|i| shifted[(i, i)] += lambda);
-            Ok(Cholesky::new(shifted)?.inverse()?)
-        };
-        let mut rest = 0.5 * scale;
+        let mut lambda = tau + 0.5 * scale;
         for _ in 0..MOST {
-            let lambda = tau + rest;
-            let residual = product(&smoother(lambda)?, data)? * lambda;
-            let next = residual.norm_squared() / (p * n) as f64;
-            let change = (next - rest).abs();
-            rest = next;
+            let next = tau + residual(&k, data, lambda)?;
+            let change = (next - lambda).abs();
+            lambda = next;
             if change <= 1e-12 * lambda {
                 break;
             }
         }
-        let lambda = tau + rest;
-        let smoother = smoother(lambda)?;
+        let smoother = smoother(&k, lambda)?;
         Ok(Self { version: Version, data: data.clone(), mean, directions, scores, smoother, lambda, tau })
     }
 
@@ -154,6 +145,18 @@ impl AffineHull {
         let worst = self.distances(&self.data)?.max();
         Ok(-(-worst / self.data.ncols() as f64).exp_m1())
     }
+}
+
+/// (K + λI)⁻¹.
+fn smoother(k: &DMatrix<f64>, lambda: f64) -> Result<DMatrix<f64>, Error> {
+    let mut shifted = k.clone();
+    (0..k.nrows()).for_each(|i| shifted[(i, i)] += lambda);
+    Ok(Cholesky::new(shifted)?.inverse()?)
+}
+
+/// Mean square of Y − K(K + λI)⁻¹Y = λ(K + λI)⁻¹Y: λ − τ of the fixed point.
+fn residual(k: &DMatrix<f64>, data: &DMatrix<f64>, lambda: f64) -> Result<f64, Error> {
+    Ok((product(&smoother(k, lambda)?, data)? * lambda).norm_squared() / data.len() as f64)
 }
 
 /// e^(−‖x − y‖²/(2n)) of whitened scores of n dimensions.
@@ -252,5 +255,30 @@ impl AffineHullClassifier {
         let nearest =
             |i: usize| (1..all.len()).fold(0, |best, c| if all[c][i] < all[best][i] { c } else { best });
         Ok((0..points.nrows()).map(|i| self.classes[nearest(i)]).collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The steps towards the fixed point, of an independent implementation; the source is in the file.
+    #[test]
+    fn steps_to_the_fixed_point() {
+        let file: Value = serde_json::from_str(include_str!("../../tests/reference/kahm.json")).unwrap();
+        let list =
+            |v: &Value| -> Vec<f64> { v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect() };
+        let rows: Vec<Vec<f64>> = file["data"].as_array().unwrap().iter().map(list).collect();
+        let data = DMatrix::from_fn(rows.len(), rows[0].len(), |i, j| rows[i][j]);
+        let hull = AffineHull::new(&data, 3).unwrap();
+        let k = similarity(&hull.scores, &hull.scores);
+        let mut lambda = hull.tau + 0.25 * hull.tau;
+        for expected in list(&file["lambda_history_public_stopping"]) {
+            assert!((lambda - expected).abs() < 1e-10 * expected, "{lambda} {expected}");
+            lambda = hull.tau + residual(&k, &data, lambda).unwrap();
+        }
     }
 }

@@ -35,10 +35,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AffineCoupling<K> {
-    kernel: K,
-    auxiliary: Rows<f64>,
-    scale: DMatrix<f64>,
-    shift: DMatrix<f64>,
+    pub(super) kernel: K,
+    pub(super) auxiliary: Rows<f64>,
+    pub(super) scale: DMatrix<f64>,
+    pub(super) shift: DMatrix<f64>,
 }
 
 impl<K: Kernel<Rows<f64>> + PositiveDefinite> AffineCoupling<K> {
@@ -112,7 +112,7 @@ impl<K: Kernel<Rows<f64>> + PositiveDefinite> AffineCoupling<K> {
     }
 
     /// k(a, Z), and b.
-    fn split(&self, x: &DMatrix<f64>) -> Result<(DMatrix<f64>, DMatrix<f64>), Error> {
+    pub(super) fn split(&self, x: &DMatrix<f64>) -> Result<(DMatrix<f64>, DMatrix<f64>), Error> {
         let first = self.auxiliary.dim();
         expect("columns of a sample", first + self.scale.ncols(), x.ncols())?;
         finite("sample", x.as_slice(), x.nrows().max(1))?;

@@ -1,11 +1,11 @@
 //! Ridge regression around a base predictor.
 
 use kernels_core::{Describe, Kernel, Param, Points, PositiveDefinite, Rows};
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use crate::{
-    Error, Krr, KrrModel, LeaveOneOut, Targets,
-    data::{checked, expect, positive},
+    Criterion, Error, Krr, KrrModel, LeaveOneOut, PathPoint, RidgePath, Targets,
+    data::{checked, expect, positive, within},
 };
 
 /// Proximal kernel ridge regression: minimises Σ ‖yᵢ − f(xᵢ)‖² + α ‖f − f₀‖² around any base predictor f₀, so that
@@ -30,18 +30,69 @@ use crate::{
 pub struct ProximalKrr<K> {
     kernel: K,
     ridge: f64,
+    damped: bool,
 }
 
 impl<K> ProximalKrr<K> {
     /// With ridge 1.
     pub fn new(kernel: K) -> Self {
-        Self { kernel, ridge: 1.0 }
+        Self { kernel, ridge: 1.0, damped: false }
     }
 
     /// Sets α > 0.
     pub fn ridge(mut self, alpha: f64) -> Self {
         self.ridge = alpha;
         self
+    }
+
+    /// The form of the authors' program, whose correction is α times that of the objective: f₀ + k(x)ᵀ(K/α + I)⁻¹(Y − f₀(X)).
+    pub fn damped(mut self, damped: bool) -> Self {
+        self.damped = damped;
+        self
+    }
+
+    /// Of kernels and ridges the pair that the criterion likes best on what the base predictions leave over; and its scores.
+    ///
+    /// **Errors.** As [`RidgePath::new`]; base predictions of another shape; nothing to choose from. **Complexity.** 9n³ a kernel, n² a
+    /// ridge.
+    ///
+    /// ```
+    /// use kernels_core::Rows;
+    /// use kernels_solvers::{Criterion, closed_form::{ProximalKrr, Spherical}};
+    /// let angle = |i: usize| i as f64 / 5.0;
+    /// let xs = Rows::new(&nalgebra::DMatrix::from_fn(30, 2, |i, j| if j == 0 { angle(i).cos() } else { angle(i).sin() }));
+    /// let y: Vec<f64> = (0..30).map(|i| (3.0 * angle(i)).sin()).collect();
+    /// let base = nalgebra::DMatrix::zeros(30, 1);
+    /// let kernels = [1.0, 10.0, 100.0].map(|beta| Spherical::new(beta).unwrap());
+    /// let (best, scores) = ProximalKrr::select(kernels, &[1e-3, 1.0], Criterion::LeaveOneOut, &xs, &y, &base)?;
+    /// assert!(scores.loo_mse < 1e-2);
+    /// let model = best.fit(&xs, &y, &base)?;
+    /// # Ok::<(), kernels_solvers::Error>(())
+    /// ```
+    pub fn select<P, Y>(
+        kernels: impl IntoIterator<Item = K>,
+        ridges: &[f64],
+        criterion: Criterion,
+        xs: &P,
+        y: &Y,
+        base: &DMatrix<f64>,
+    ) -> Result<(Self, PathPoint), Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + PositiveDefinite + Clone,
+        Y: Targets + ?Sized,
+    {
+        let mut best: Option<(Self, PathPoint)> = None;
+        for kernel in kernels {
+            let fit = Self::new(kernel);
+            let path = RidgePath::new(fit.kernel.clone(), xs, &fit.residual(xs, y, base)?)?;
+            let found = path.best(ridges, criterion)?;
+            if best.as_ref().is_none_or(|(_, b)| found.loss(criterion) < b.loss(criterion)) {
+                best = Some((fit.ridge(found.ridge), found));
+            }
+        }
+        let what = "proximal ridge regression (kernels to choose from)";
+        best.ok_or(kernels_core::Error::TooFewPoints { what, needed: 1, given: 0 }.into())
     }
 
     fn residual<P, Y>(&self, xs: &P, y: &Y, base: &DMatrix<f64>) -> Result<DMatrix<f64>, Error>
@@ -67,10 +118,32 @@ impl<K> ProximalKrr<K> {
         Y: Targets + ?Sized,
     {
         let residual = self.residual(xs, y, base)?;
-        Ok(ProximalModel { model: Krr::new(self.kernel.clone()).ridge(self.ridge).fit(xs, &residual)? })
+        let model = Krr::new(self.kernel.clone()).ridge(self.ridge).fit(xs, &residual)?;
+        if !self.damped {
+            return Ok(ProximalModel { model });
+        }
+        let (coefficients, none) = (model.coefficients() * self.ridge, model.intercepts().clone());
+        Ok(ProximalModel { model: KrrModel::new(self.kernel.clone(), xs.clone(), coefficients, none) })
     }
 
-    /// The correction with its leave-one-out residuals: those of the whole, whatever the base, for choosing ridge and kernel.
+    /// A local average in place of a regression: f = f₀ + strength · k(x)ᵀY, for which nothing is solved.
+    ///
+    /// **Errors.** As [`Krr::fit`]; a strength that is not finite.
+    ///
+    /// Reference: Zhang et al., *Tip-Adapter: training-free adaption of CLIP for few-shot classification*, ECCV 2022, equation 6.
+    pub fn fit_local<P, Y>(&self, xs: &P, y: &Y, strength: f64) -> Result<ProximalModel<P, K>, Error>
+    where
+        P: Points + Clone,
+        K: Kernel<P> + Clone,
+        Y: Targets + ?Sized,
+    {
+        let y = checked("a local correction", &self.kernel, xs, y)?;
+        within("strength", strength, f64::MIN, f64::MAX, "a finite number")?;
+        let none = DVector::zeros(y.ncols());
+        Ok(ProximalModel { model: KrrModel::new(self.kernel.clone(), xs.clone(), y * strength, none) })
+    }
+
+    /// The correction (not damped) with its leave-one-out residuals: those of the whole, whatever the base.
     ///
     /// # Errors
     /// As [`Krr::leave_one_out`]; base predictions of another shape.

@@ -22,7 +22,7 @@ pub(crate) use spectrum::cross_times;
 use crate::{
     BlockSource, Ended, Error, KrrModel, SolveReport, Targets,
     checkpoint::{Checkpoint, FIRST, fold, fold_values},
-    data::{checked, gram_f64, non_negative, require_positive},
+    data::{checked, checked_start, gram_f64, non_negative, require_positive},
     falkon::factorize,
     stream::check_source,
     uniform_landmarks,
@@ -63,6 +63,7 @@ pub struct EigenPro<K> {
     tolerance: f64,
     seed: u64,
     budget: usize,
+    start: Option<DMatrix<f64>>,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -89,6 +90,7 @@ impl<K> EigenPro<K> {
             tolerance: 1e-6,
             seed: 0,
             budget: 64 << 20,
+            start: None,
             checkpoint: None,
         }
     }
@@ -160,6 +162,12 @@ impl<K> EigenPro<K> {
         self
     }
 
+    /// Begins at these coefficients, of an earlier fit on the same samples or centres, instead of at 0.
+    pub fn start(mut self, coefficients: &DMatrix<f64>) -> Self {
+        self.start = Some(coefficients.clone());
+        self
+    }
+
     /// Keeps the state in a file after every `every` epochs (after every `every` projections with centres), and goes on from
     /// it when it is there, to the same bits.
     pub fn checkpoint(mut self, path: impl AsRef<Path>, every: usize) -> Self {
@@ -198,7 +206,14 @@ impl<K> EigenPro<K> {
             self.ridge, self.delay, self.exact, self.seed
         );
         let hash = fold_values(fold(FIRST, text.as_bytes()), points);
+        let hash = fold_values(hash, self.start.iter().flatten());
         self.kernel.params().iter().fold(hash, |h, p| fold_values(h, [&p.value]))
+    }
+
+    /// The coefficients to begin at.
+    fn begin(&self, rows: usize, outputs: usize) -> Result<DMatrix<f64>, Error> {
+        let start = checked_start(self.start.as_ref(), (rows, outputs))?;
+        Ok(start.cloned().unwrap_or_else(|| DMatrix::zeros(rows, outputs)))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -263,7 +278,7 @@ impl<K> EigenPro<K> {
             budget: self.budget,
         };
         let problem = self.fingerprint(xs.len(), y.ncols(), "eigenpro 2", y.as_slice());
-        let start = Run::new(DMatrix::zeros(xs.len(), y.ncols()), spectrum.step(batch));
+        let start = Run::new(self.begin(y.nrows(), y.ncols())?, spectrum.step(batch));
         let mut run = self.restored(problem, start)?;
         let size = y.norm_squared() / y.len() as f64;
         while !run.is_done(self.epochs, self.tolerance) {
@@ -369,7 +384,8 @@ impl<K> EigenPro<K> {
         })?;
         let size = size / (n * outputs) as f64;
         let problem = self.fingerprint(n, outputs, "eigenpro 4", &[size, p as f64]);
-        let mut run = self.restored(problem, Run::new(DMatrix::zeros(p, outputs), spectrum.step(batch)))?;
+        let start = Run::new(self.begin(p, outputs)?, spectrum.step(batch));
+        let mut run = self.restored(problem, start)?;
         while !run.is_done(self.epochs, self.tolerance) {
             self.epoch(source, &large, (batch, delay), problem, &mut run, progress)?;
             run.end_epoch(run.squares / (n * outputs) as f64, size);

@@ -15,7 +15,7 @@ pub(crate) struct Spectrum<P> {
     basis: DMatrix<f64>,
     damping: Vec<f64>,
     /// σ₁ ≥ … ≥ σ_{q+1}, and a.
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
     exponent: f64,
     /// Largest eigenvalue that is left: τ, or σ₁^{1−a} τᵃ.
     pub(crate) top: f64,

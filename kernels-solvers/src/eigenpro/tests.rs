@@ -56,6 +56,9 @@ fn eigenpro_2() {
         let points = xs.subset(&sample).unwrap();
         let spectrum = Spectrum::new(&kernel, points, 5, number(&r["alpha"]), 0.0, usize::MAX).unwrap();
         assert!((spectrum.top - number(&r["new_top"])).abs() < 1e-14, "{name}");
+        let values = r["eigenvalues_top_q_plus_1_of_Kss_over_s"].as_array().unwrap();
+        assert_eq!(spectrum.values.len(), values.len());
+        assert!(spectrum.values.iter().zip(values).all(|(got, v)| (got - number(v)).abs() < 1e-14), "{name}");
         assert_eq!(spectrum.critical_batch() as u64, r["critical_batch"].as_u64().unwrap());
         let full = Full {
             kernel: &kernel,

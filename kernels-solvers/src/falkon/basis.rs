@@ -91,6 +91,12 @@ impl Basis {
         upper_solve(&self.t, &inner)
     }
 
+    /// β = A T a: what [`Basis::push`] maps to a.
+    pub(crate) fn coordinates(&self, a: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
+        let inner = kernels_core::dense::transposed_product(&self.transposed_t, a)?;
+        Ok(kernels_core::dense::transposed_product(&lower_triangle(self.a.factor()), &inner)?)
+    }
+
     /// A⁻ᵀ T⁻ᵀ v.
     pub(crate) fn pull(&self, mut v: DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
         self.t.solve_lower_in_place(v.as_view_mut())?;

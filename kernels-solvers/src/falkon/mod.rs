@@ -26,7 +26,7 @@ pub(crate) use settings::{Centers, Settings, center_setters};
 use crate::{
     BlockSource, Error, InMemory, KrrModel, SolveReport, Targets,
     checkpoint::{Checkpoint, FIRST, fold, fold_values},
-    data::gram_f64,
+    data::{checked_start, gram_f64},
     krylov::Solve,
 };
 
@@ -56,6 +56,7 @@ pub struct Falkon<K> {
     kernel: K,
     settings: Settings,
     preconditioning: Option<Preconditioning>,
+    start: Option<DMatrix<f64>>,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -75,27 +76,31 @@ pub enum Preconditioning {
 impl<K> Falkon<K> {
     /// On `centers` points drawn uniformly without replacement; λ = 1e-6, 20 iterations, relative tolerance 1e-7, 64 MiB.
     pub fn new(kernel: K, centers: usize) -> Self {
-        Self { kernel, settings: Settings::new(centers, 20), preconditioning: None, checkpoint: None }
+        Self {
+            kernel,
+            settings: Settings::new(centers, 20),
+            preconditioning: None,
+            start: None,
+            checkpoint: None,
+        }
     }
 
-    center_setters!();
-
-    /// Relative residual at which the iteration ends.
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.settings.tolerance = tolerance;
-        self
-    }
-
-    /// Sets the most iterations.
-    pub fn max_iterations(mut self, iterations: usize) -> Self {
-        self.settings.max_iterations = iterations;
-        self
+    center_setters! {
+        tolerance: "Relative residual at which the iteration ends.",
+        max_iterations: "Sets the most iterations.",
     }
 
     /// From what the system is preconditioned. When not set: [`Preconditioning::Data`] where that costs less than the most iterations
     /// would, else [`Preconditioning::Sketch`].
     pub fn preconditioning(mut self, from: Preconditioning) -> Self {
         self.preconditioning = Some(from);
+        self
+    }
+
+    /// Begins at these coefficients, of an earlier fit on the same centres (with another λ, more data), instead of at 0; with
+    /// [`Preconditioning::Data`] there are no iterations, and nothing to begin.
+    pub fn start(mut self, coefficients: &DMatrix<f64>) -> Self {
+        self.start = Some(coefficients.clone());
         self
     }
 
@@ -139,6 +144,7 @@ impl<K> Falkon<K> {
     {
         let indices = self.settings.chosen("Falkon", "Falkon (centres)", &self.kernel, source)?;
         let (n, lambda, weights) = (source.len(), self.settings.lambda, self.settings.weights.as_deref());
+        checked_start(self.start.as_ref(), (indices.len(), source.outputs()))?;
         let centers = source.select(&indices)?;
         let center_weights: Option<Vec<f64>> = weights.map(|w| indices.iter().map(|i| w[*i]).collect());
         let kmm = gram_f64(&self.kernel, &centers)?;
@@ -174,7 +180,8 @@ impl<K> Falkon<K> {
     {
         let Settings { centers, lambda, seed, tolerance, .. } = &self.settings;
         let text = format!("{method} {n} {centers:?} {lambda:?} {seed} {tolerance:?}");
-        self.kernel.params().iter().fold(fold(FIRST, text.as_bytes()), |h, p| fold_values(h, [&p.value]))
+        let hash = fold_values(fold(FIRST, text.as_bytes()), self.start.iter().flatten());
+        self.kernel.params().iter().fold(hash, |h, p| fold_values(h, [&p.value]))
     }
 
     /// PCG in the variables of `basis`.
@@ -203,7 +210,8 @@ impl<K> Falkon<K> {
             max_iterations: self.settings.max_iterations,
             checkpoint: self.checkpoint.as_ref().map(|c| (c, problem)),
         };
-        let (beta, mut report) = solve.run(&right, None, &mut apply, &crate::Identity, progress)?;
+        let start = self.start.as_ref().map(|a| basis.coordinates(a)).transpose()?;
+        let (beta, mut report) = solve.run(&right, start.as_ref(), &mut apply, &crate::Identity, progress)?;
         report.jitter = basis.jitter;
         Ok((basis.push(&beta)?, report))
     }

@@ -23,9 +23,21 @@ pub(crate) struct Settings {
     pub(crate) weights: Option<Vec<f64>>,
 }
 
-/// Setters of a builder whose field `settings` these are; their own are those of tolerance and iterations.
+/// Setters of a builder whose field `settings` these are; tolerance and iterations mean something else in each.
 macro_rules! center_setters {
-    () => {
+    (tolerance: $tolerance:literal, max_iterations: $iterations:literal $(,)?) => {
+        #[doc = $tolerance]
+        pub fn tolerance(mut self, tolerance: f64) -> Self {
+            self.settings.tolerance = tolerance;
+            self
+        }
+
+        #[doc = $iterations]
+        pub fn max_iterations(mut self, iterations: usize) -> Self {
+            self.settings.max_iterations = iterations;
+            self
+        }
+
         /// Sets λ > 0.
         pub fn lambda(mut self, lambda: f64) -> Self {
             self.settings.lambda = lambda;

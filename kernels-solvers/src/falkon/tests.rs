@@ -48,9 +48,19 @@ fn preconditioner_and_iterates() {
     let mut it = Iteration::new(&right, None, &mut apply, &none).unwrap();
     for (k, expected) in r["cg_iterates"].as_array().unwrap().iter().enumerate() {
         it.step(0.0, &mut apply, &none).unwrap();
+        let norm = expected["residual_norm"].as_f64().unwrap();
+        assert!((it.residual.norm() - norm).abs() < 1e-8, "iterate {k}");
         let beta = matrix(&expected["beta"]);
         assert!((&it.x - &beta).amax() < 1e-8 * beta.amax(), "iterate {k}");
         let alpha = matrix(&expected["alpha"]);
         assert!((basis.push(&it.x).unwrap() - &alpha).amax() < 1e-6 * alpha.amax(), "iterate {k}");
-    }
+    } // The operator itself, by its eigenvalues.
+    let operator = apply(&DMatrix::identity(8, 8)).unwrap();
+    let mut values = operator.symmetric_eigenvalues().as_slice().to_vec();
+    values.sort_by(f64::total_cmp);
+    let expected = r["precond_operator_eigs"].as_array().unwrap();
+    assert!(
+        values.iter().zip(expected).all(|(got, v)| (got - v.as_f64().unwrap()).abs() < 1e-9),
+        "{values:?}"
+    );
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use kernels_core::{
-    Block, Describe, Kernel, Points, PositiveDefinite, Real, Workspace,
+    Block, Describe, Kernel, LazyGram, PivotedCholesky, Points, PositiveDefinite, Real, Workspace,
     dense::{Cholesky, product},
     diagonal,
 };
@@ -17,6 +17,9 @@ use crate::{
 };
 
 const LN_2PI: f64 = 1.837_877_066_409_345_3;
+
+/// Bytes of working memory for columns of the kernel matrix.
+const BUDGET: usize = 64 << 20;
 
 /// Sparse Gaussian process regression through m inducing points (Titsias' collapsed bound).
 ///
@@ -162,37 +165,12 @@ fn set<K: Describe>(kernel: &mut K, values: &[(Option<usize>, f64)]) -> Result<O
     Ok(noise)
 }
 
-/// Samples of greatest conditional variance, one after another, until nothing is left: pivoted Cholesky.
+/// Samples of greatest conditional variance, one after another, until nothing is left.
 fn greedy_variance<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, most: usize) -> Result<Vec<usize>, Error> {
-    let n = xs.len();
-    let own = |i: usize| kernel.eval(xs.point(i), xs.point(i)).to_f64();
-    let mut left: Vec<f64> = (0..n).map(own).collect();
-    let floor = 1e-10 * left.iter().fold(0.0_f64, |m, v| m.max(*v));
-    let mut columns: Vec<Vec<f64>> = Vec::new();
-    let mut chosen = Vec::new();
-    let (mut buffer, mut ws) = (vec![P::Scalar::default(); n], Workspace::new());
-    kernel.check(xs)?;
-    while chosen.len() < most.min(n) {
-        let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        if left[pivot] <= floor && !chosen.is_empty() {
-            break;
-        }
-        let at = Block::within(xs, 0..n, pivot..pivot + 1)?;
-        kernel.block(&at, nalgebra::DMatrixViewMut::from_slice(&mut buffer, n, 1), &mut ws);
-        let mut column: Vec<f64> = buffer.iter().map(|v| v.to_f64()).collect();
-        column[pivot] = own(pivot);
-        for before in &columns {
-            let share = before[pivot];
-            column.iter_mut().zip(before).for_each(|(c, b)| *c -= share * b);
-        }
-        let root = left[pivot].max(f64::MIN_POSITIVE).sqrt();
-        column.iter_mut().for_each(|c| *c /= root);
-        left.iter_mut().zip(&column).for_each(|(l, c)| *l = (*l - c * c).max(0.0));
-        left[pivot] = 0.0;
-        columns.push(column);
-        chosen.push(pivot);
-    }
-    Ok(chosen)
+    let operator = LazyGram::new(kernel, xs, BUDGET)?;
+    let low = PivotedCholesky::new(most).tolerance(1e-10).greedy().run(&operator, &mut ())?;
+    // A kernel that is 0 everywhere has no variance, and one point is as good as another.
+    Ok(if low.pivots().is_empty() { vec![0] } else { low.pivots().to_vec() })
 }
 
 /// The bound at given parameters, with what predictions and gradients need.

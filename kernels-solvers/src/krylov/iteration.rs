@@ -3,7 +3,7 @@
 use kernels_core::{Error as CoreError, Progress};
 use nalgebra::DMatrix;
 
-use super::Preconditioner;
+use super::{Preconditioner, dots};
 use crate::{
     Ended, Error, SolveReport,
     checkpoint::{Checkpoint, State},
@@ -179,9 +179,4 @@ impl Solve<'_> {
         }
         Ok(it.finish(self.tolerance))
     }
-}
-
-/// Inner products of the columns.
-fn dots(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Vec<f64> {
-    a.column_iter().zip(b.column_iter()).map(|(a, b)| a.dot(&b)).collect()
 }

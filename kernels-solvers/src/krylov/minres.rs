@@ -1,9 +1,9 @@
 //! MINRES for symmetric operators of any sign.
 
 use kernels_core::{Error as CoreError, Operator, Progress, Real};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
-use super::applied;
+use super::{Identity, Preconditioner, applied, dots};
 use crate::{
     Ended, Error, SolveReport,
     data::{expect, finite},
@@ -11,7 +11,8 @@ use crate::{
 
 /// MINRES: minimises ‖b − Ax‖ over the Krylov spaces of a symmetric A, definite or not. For indefinite kernels and saddle points.
 ///
-/// A singular but consistent system gives the solution of least norm.
+/// All columns of the right-hand side go through A at once, each with an iteration of its own. A singular but consistent system gives
+/// the solution of least norm.
 ///
 /// ```
 /// use kernels_core::Dense;
@@ -23,7 +24,8 @@ use crate::{
 /// # Ok::<(), kernels_solvers::Error>(())
 /// ```
 ///
-/// Reference: Paige, Saunders, *Solution of sparse indefinite systems of linear equations* (1975), section 6.
+/// Reference: Paige, Saunders, *Solution of sparse indefinite systems of linear equations* (1975), section 6; Elman, Silvester,
+/// Wathen, *Finite elements and fast iterative solvers* (2014), algorithm 4.1 with a preconditioner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minres {
     tolerance: f64,
@@ -33,6 +35,29 @@ pub struct Minres {
 impl Default for Minres {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The iteration of a column: Givens rotations (c, s) of the last two steps, and the right-hand side they turn.
+#[derive(Clone, Debug)]
+struct Column {
+    /// Size of the right-hand side.
+    of_rhs: f64,
+    /// Norm of the Lanczos vector before it was scaled.
+    beta: f64,
+    c: f64,
+    s: f64,
+    c_old: f64,
+    s_old: f64,
+    eta: f64,
+    /// Size of the tridiagonal matrix, against which rounding is measured.
+    size: f64,
+    ended: Option<Ended>,
+}
+
+impl Column {
+    fn relative(&self) -> f64 {
+        if self.of_rhs > 0.0 { self.eta.abs() / self.of_rhs } else { self.eta.abs() }
     }
 }
 
@@ -48,101 +73,158 @@ impl Minres {
         self
     }
 
-    /// Sets the most iterations, for each column.
+    /// Sets the most iterations.
     pub fn max_iterations(mut self, iterations: usize) -> Self {
         self.max_iterations = iterations;
         self
     }
 
-    /// Solves A X = B column by column; the report is that of the worst column.
+    /// Solves A X = B from 0; the report is that of the worst column.
     ///
     /// **Errors.** Shapes that disagree, values that are not finite, [`kernels_core::Error::Cancelled`]. **Complexity.** One product
-    /// with A an iteration and column.
+    /// with A an iteration.
     pub fn solve<T: Real>(
         &self,
         operator: &(impl Operator<T> + ?Sized),
         rhs: &DMatrix<f64>,
         progress: &mut dyn Progress,
     ) -> Result<(DMatrix<f64>, SolveReport), Error> {
-        expect("rows of the right-hand side", operator.dim(), rhs.nrows())?;
-        finite("right-hand side", rhs.as_slice(), rhs.nrows().max(1))?;
-        let mut out = DMatrix::zeros(rhs.nrows(), rhs.ncols());
-        let mut worst = SolveReport {
-            iterations: 0,
-            residual: 0.0,
-            history: vec![0.0],
-            ended: Ended::Converged,
-            jitter: 0.0,
-        };
-        for k in 0..rhs.ncols() {
-            let (x, report) = self.column(operator, rhs.column(k).into_owned(), progress)?;
-            out.set_column(k, &x);
-            if report.residual > worst.residual || k == 0 {
-                worst = report;
-            }
-        }
-        Ok((out, worst))
+        self.solve_with(operator, rhs, &Identity, None, progress)
     }
 
-    fn column<T: Real>(
+    /// The same with a preconditioner P, which is positive definite though A is not, and from `start`. The tolerance and the report's
+    /// history are of ‖b − Ax‖ / ‖b‖ in the norm of P⁻¹, which is what is minimised; the report's last residual is in the
+    /// plain norm.
+    ///
+    /// # Errors
+    /// As [`Minres::solve`].
+    ///
+    /// ```
+    /// use kernels_core::Dense;
+    /// use kernels_solvers::{LowRankPreconditioner, Minres};
+    /// use nalgebra::DMatrix;
+    /// // A large part of rank one, and signs that alternate.
+    /// let a = DMatrix::from_fn(40, 40, |i, j| 10.0 + if i != j { 0.0 } else if i % 2 == 0 { 1.0 } else { -1.0 });
+    /// let a = Dense::new(a)?;
+    /// let large = Dense::new(DMatrix::from_element(40, 40, 10.0))?;
+    /// let p = LowRankPreconditioner::nystrom(&large, 1, 1.0, 0)?;
+    /// let b = DMatrix::from_fn(40, 1, |i, _| (i as f64).sin());
+    /// let (x, report) = Minres::new().tolerance(1e-10).solve_with(&a, &b, &p, None, &mut ())?;
+    /// assert!(report.iterations <= 6 && (a.matrix() * x - b).amax() < 1e-8);
+    /// # Ok::<(), kernels_solvers::Error>(())
+    /// ```
+    pub fn solve_with<T: Real>(
         &self,
         operator: &(impl Operator<T> + ?Sized),
-        b: DVector<f64>,
+        rhs: &DMatrix<f64>,
+        preconditioner: &dyn Preconditioner,
+        start: Option<&DMatrix<f64>>,
         progress: &mut dyn Progress,
-    ) -> Result<(DVector<f64>, SolveReport), Error> {
-        let n = b.len();
-        let norm = b.norm();
-        let mut x = DVector::zeros(n);
-        let mut history = vec![if norm > 0.0 { 1.0 } else { 0.0 }];
-        let mut ended = if norm > 0.0 { Ended::Iterations } else { Ended::Converged };
-        // Lanczos vectors, and the last two columns of V R⁻¹.
-        let mut v = if norm > 0.0 { &b / norm } else { b.clone() };
-        let mut v_old = DVector::zeros(n);
-        let (mut d, mut d_old) = (DVector::zeros(n), DVector::zeros(n));
-        let mut beta = 0.0;
-        // Givens rotations (c, s) of the last two steps, and the right-hand side they turn.
-        let ((mut c, mut s), (mut c_old, mut s_old)) = ((1.0, 0.0), (1.0, 0.0));
-        let mut eta = norm;
-        let mut size = 0.0_f64;
-        while ended == Ended::Iterations && history.len() <= self.max_iterations {
-            let image = applied(operator, &DMatrix::from_column_slice(n, 1, v.as_slice()))?;
-            let mut w = DVector::from_column_slice(image.as_slice());
-            let alpha = v.dot(&w);
-            w.axpy(-alpha, &v, 1.0);
-            w.axpy(-beta, &v_old, 1.0);
-            let next = w.norm();
-            size = size.max(alpha.abs() + beta + next);
-            let epsilon = s_old * beta;
-            let delta = c * c_old * beta + s * alpha;
-            let gamma_bar = c * alpha - s * c_old * beta;
-            let gamma = gamma_bar.hypot(next);
-            if gamma <= size * f64::EPSILON {
-                ended = Ended::Stagnated;
+    ) -> Result<(DMatrix<f64>, SolveReport), Error> {
+        expect("rows of the right-hand side", operator.dim(), rhs.nrows())?;
+        finite("right-hand side", rhs.as_slice(), rhs.nrows().max(1))?;
+        let of_rhs = dots(rhs, &preconditioner.solve(rhs)?);
+        let mut x = DMatrix::zeros(rhs.nrows(), rhs.ncols());
+        let mut v = rhs.clone();
+        if let Some(start) = start {
+            expect("rows of the start", rhs.nrows(), start.nrows())?;
+            expect("columns of the start", rhs.ncols(), start.ncols())?;
+            x.copy_from(start);
+            v -= applied(operator, &x)?;
+        }
+        // Lanczos vectors, before and after P⁻¹, and the last two columns of P⁻¹V R⁻¹.
+        let mut z = preconditioner.solve(&v)?;
+        let mut v_old = DMatrix::zeros(rhs.nrows(), rhs.ncols());
+        let (mut d, mut d_old) = (v_old.clone(), v_old.clone());
+        let mut columns: Vec<Column> = dots(&v, &z)
+            .into_iter()
+            .zip(of_rhs)
+            .map(|(own, of_rhs)| {
+                let beta = own.max(0.0).sqrt();
+                let (of_rhs, ended) = (of_rhs.max(0.0).sqrt(), None);
+                Column { of_rhs, beta, c: 1.0, s: 0.0, c_old: 1.0, s_old: 0.0, eta: beta, size: 0.0, ended }
+            })
+            .collect();
+        for (k, column) in columns.iter_mut().enumerate() {
+            if column.beta > 0.0 && column.relative() > self.tolerance {
+                v.column_mut(k).unscale_mut(column.beta);
+                z.column_mut(k).unscale_mut(column.beta);
+            } else {
+                column.ended = Some(Ended::Converged);
+            }
+            // The first step has nothing before it.
+            column.beta = 0.0;
+        }
+        let worst = |columns: &[Column]| columns.iter().map(Column::relative).fold(0.0, f64::max);
+        let mut history = vec![worst(&columns)];
+        loop {
+            let moving: Vec<usize> = (0..columns.len()).filter(|&k| columns[k].ended.is_none()).collect();
+            if moving.is_empty() || history.len() > self.max_iterations {
                 break;
             }
-            let (c_new, s_new) = (gamma_bar / gamma, next / gamma);
-            let mut d_new = v.clone();
-            d_new.axpy(-delta, &d, 1.0);
-            d_new.axpy(-epsilon, &d_old, 1.0);
-            d_new /= gamma;
-            x.axpy(c_new * eta, &d_new, 1.0);
-            eta *= -s_new;
-            (d_old, d) = (d, d_new);
-            (c_old, s_old, c, s) = (c, s, c_new, s_new);
-            history.push(eta.abs() / norm);
-            if eta.abs() <= self.tolerance * norm {
-                ended = Ended::Converged;
-            } else if next <= size * f64::EPSILON {
-                ended = Ended::Stagnated;
-            } else {
-                v_old = std::mem::replace(&mut v, w / next);
-                beta = next;
+            let images = applied(operator, &z.select_columns(&moving))?;
+            let mut next = DMatrix::zeros(rhs.nrows(), moving.len());
+            let mut diagonal = vec![0.0; moving.len()];
+            for (w, &k) in moving.iter().enumerate() {
+                diagonal[w] = z.column(k).dot(&images.column(w));
+                let mut to = next.column_mut(w);
+                to.copy_from(&images.column(w));
+                to.axpy(-diagonal[w], &v.column(k), 1.0);
+                to.axpy(-columns[k].beta, &v_old.column(k), 1.0);
             }
+            let solved = preconditioner.solve(&next)?;
+            for ((w, &k), squared) in moving.iter().enumerate().zip(dots(&next, &solved)) {
+                let (alpha, beta) = (diagonal[w], squared.max(0.0).sqrt());
+                let it = &mut columns[k];
+                it.size = it.size.max(alpha.abs() + it.beta + beta);
+                let epsilon = it.s_old * it.beta;
+                let delta = it.c * it.c_old * it.beta + it.s * alpha;
+                let gamma_bar = it.c * alpha - it.s * it.c_old * it.beta;
+                let gamma = gamma_bar.hypot(beta);
+                if !(gamma > it.size * f64::EPSILON) {
+                    it.ended = Some(Ended::Stagnated);
+                    continue;
+                }
+                (it.c_old, it.s_old, it.c, it.s) = (it.c, it.s, gamma_bar / gamma, beta / gamma);
+                let mut direction = z.column(k).into_owned();
+                direction.axpy(-delta, &d.column(k), 1.0);
+                direction.axpy(-epsilon, &d_old.column(k), 1.0);
+                direction.unscale_mut(gamma);
+                x.column_mut(k).axpy(it.c * it.eta, &direction, 1.0);
+                it.eta *= -it.s;
+                d_old.set_column(k, &d.column(k));
+                d.set_column(k, &direction);
+                if it.relative() <= self.tolerance {
+                    it.ended = Some(Ended::Converged);
+                } else if !(beta > it.size * f64::EPSILON) {
+                    it.ended = Some(Ended::Stagnated);
+                } else {
+                    v_old.set_column(k, &v.column(k));
+                    v.set_column(k, &(next.column(w) / beta));
+                    z.set_column(k, &(solved.column(w) / beta));
+                    it.beta = beta;
+                }
+            }
+            history.push(worst(&columns));
             if progress.step("MINRES", history.len() - 1, self.max_iterations).is_break() {
                 return Err(CoreError::Cancelled.into());
             }
         }
-        let residual = history.last().copied().unwrap_or(0.0);
-        Ok((x, SolveReport { iterations: history.len() - 1, residual, history, ended, jitter: 0.0 }))
+        let left = rhs - applied(operator, &x)?;
+        let relative = |k: usize| {
+            let (left, size) = (left.column(k).norm(), rhs.column(k).norm());
+            if size > 0.0 { left / size } else { left }
+        };
+        let residual = (0..rhs.ncols()).map(relative).fold(0.0, f64::max);
+        let has = |ended: Option<Ended>| columns.iter().any(|c| c.ended == ended);
+        let ended = if has(None) {
+            Ended::Iterations
+        } else if has(Some(Ended::Stagnated)) {
+            Ended::Stagnated
+        } else {
+            Ended::Converged
+        };
+        let iterations = history.len() - 1;
+        Ok((x, SolveReport { iterations, residual, history, ended, jitter: 0.0 }))
     }
 }

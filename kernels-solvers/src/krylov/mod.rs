@@ -7,7 +7,7 @@ mod preconditioner;
 
 use std::path::Path;
 
-pub(crate) use iteration::{Iteration, Solve};
+pub(crate) use iteration::{Apply, Iteration, Solve};
 use kernels_core::{Operator, Progress, Real};
 pub(crate) use lanczos::Lanczos;
 pub use minres::Minres;
@@ -122,4 +122,9 @@ pub(crate) fn applied<T: Real>(
     let mut out = DMatrix::repeat(v.nrows(), v.ncols(), T::default());
     operator.apply(v.map(T::of).as_view(), out.as_view_mut())?;
     Ok(out.map(T::to_f64))
+}
+
+/// Inner products of the columns.
+fn dots(a: &DMatrix<f64>, b: &DMatrix<f64>) -> Vec<f64> {
+    a.column_iter().zip(b.column_iter()).map(|(a, b)| a.dot(&b)).collect()
 }

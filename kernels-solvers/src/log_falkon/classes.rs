@@ -1,17 +1,16 @@
 //! More than two classes: the softmax of one function a class.
 
-use kernels_core::{Error as CoreError, Kernel, Points, PositiveDefinite, Progress, Real};
+use kernels_core::{Kernel, Points, PositiveDefinite, Progress, Real};
 use nalgebra::{DMatrix, DVector};
 
-use super::LogFalkon;
+use super::{CENTERS, LogFalkon, WHAT, path};
 use crate::{
-    BlockSource, Ended, Error, Identity, InMemory, KrrModel, SolveReport,
+    BlockSource, Error, InMemory, KrrModel, SolveReport,
     classify::{classes, largest},
     data::{expect, gram_f64},
     eigenpro::cross_times,
     falkon::{Basis, Products},
     krr::weight_roots,
-    krylov::Iteration,
 };
 
 /// A fitted multi-class logistic regression.
@@ -136,8 +135,7 @@ impl<K> LogFalkon<K> {
         S: BlockSource + ?Sized,
         K: Kernel<S::Points> + PositiveDefinite + Clone,
     {
-        let (what, needs) = ("logistic regression", "logistic regression (centres)");
-        let indices = self.settings.chosen(what, needs, &self.kernel, source)?;
+        let indices = self.settings.chosen(WHAT, CENTERS, &self.kernel, source)?;
         let (n, t) = (source.len(), source.outputs());
         let mut truth = DMatrix::zeros(n, t);
         let mut start = 0;
@@ -158,31 +156,16 @@ impl<K> LogFalkon<K> {
             weight_roots(self.settings.weights.as_deref(), n)?.iter().map(|r| r * r).collect();
         let centers = source.select(&indices)?;
         let mut kmm = gram_f64(&self.kernel, &centers)?;
-        let mut lambda = (kmm.diagonal().mean() * 1e-2).max(self.settings.lambda);
-        let mut basis = Basis::new(kmm.clone(), lambda, None)?;
+        let start = (kmm.diagonal().mean() * 1e-2).max(self.settings.lambda);
+        let mut basis = Basis::new(kmm.clone(), start, None)?;
         (0..indices.len()).for_each(|i| kmm[(i, i)] += basis.jitter);
         let fixed =
             Fixed { centers: &centers, indices: &indices, kmm: &kmm, truth: &truth, weights: &weights };
         let (mut a, mut f) = (DMatrix::zeros(indices.len(), t), DMatrix::zeros(n, t));
-        let (mut history, mut ended) = (Vec::new(), Ended::Iterations);
-        while history.len() < self.settings.max_iterations {
-            let decrement = self.newton_classes(source, &fixed, &mut basis, lambda, &mut a, &mut f)?;
-            history.push(decrement);
-            if progress.step(what, history.len(), self.settings.max_iterations).is_break() {
-                return Err(CoreError::Cancelled.into());
-            }
-            if lambda > self.settings.lambda {
-                if decrement <= lambda.sqrt() / 3.0 {
-                    lambda = (lambda / 10.0).max(self.settings.lambda);
-                }
-            } else if decrement * decrement / 2.0 <= self.settings.tolerance {
-                ended = Ended::Converged;
-                break;
-            }
-        }
-        let residual = history.last().copied().unwrap_or(0.0);
-        let report =
-            SolveReport { iterations: history.len(), residual, history, ended, jitter: basis.jitter };
+        let mut report = path::follow(&self.settings, start, progress, |lambda| {
+            self.newton_classes(source, &fixed, (&mut basis, lambda), &mut a, &mut f)
+        })?;
+        report.jitter = basis.jitter;
         Ok((KrrModel::new(self.kernel.clone(), centers, a, DVector::zeros(t)), report))
     }
 
@@ -192,8 +175,7 @@ impl<K> LogFalkon<K> {
         &self,
         source: &mut S,
         fixed: &Fixed<'_, S::Points>,
-        basis: &mut Basis,
-        lambda: f64,
+        (basis, lambda): (&mut Basis, f64),
         a: &mut DMatrix<f64>,
         f: &mut DMatrix<f64>,
     ) -> Result<f64, Error>
@@ -234,14 +216,7 @@ impl<K> LogFalkon<K> {
             })? / n;
             Ok(column(basis.operator(&beta, image, lambda)?))
         };
-        let tolerance = 1e-2;
-        let gradient = column(gradient);
-        let mut it = Iteration::new(&gradient, None, &mut apply, &Identity)?;
-        while !it.done(tolerance) && it.iterations() < 50 {
-            it.step(tolerance, &mut apply, &Identity)?;
-        }
-        let (direction, _) = it.finish(tolerance);
-        let squared = gradient.dot(&direction).max(0.0);
+        let (direction, squared) = path::direction(&column(gradient), 50, &mut apply)?;
         let step = basis.push(&square(&direction))?;
         let mut change = DMatrix::zeros(f.nrows(), t);
         let mut start = 0;
@@ -251,9 +226,8 @@ impl<K> LogFalkon<K> {
             start += part.nrows();
             Ok(())
         })?;
-        let (ka, ks) = (fixed.kmm * &*a, fixed.kmm * &step);
-        let (aa, sa, ss) = (a.dot(&ka), step.dot(&ka), step.dot(&ks));
-        let value = |eta: f64| {
+        let penalty = path::Penalty::new(lambda, fixed.kmm, a, &step);
+        let eta = path::share(squared, |eta| {
             let loss: f64 = (0..f.nrows())
                 .map(|i| {
                     let moved = (0..t).map(|k| f[(i, k)] - eta * change[(i, k)]);
@@ -261,17 +235,10 @@ impl<K> LogFalkon<K> {
                     fixed.weights[i] * (log_sum(moved) - own)
                 })
                 .sum();
-            loss / n + lambda / 2.0 * (aa - 2.0 * eta * sa + eta * eta * ss)
-        };
-        let now = value(0.0);
-        let mut eta = 1.0;
-        while value(eta) > now - 1e-4 * eta * squared && eta > 1e-10 {
-            eta /= 2.0;
-        }
-        if value(eta) <= now {
-            *a -= step * eta;
-            *f -= change * eta;
-        }
+            loss / n + penalty.at(eta)
+        });
+        *a -= step * eta;
+        *f -= change * eta;
         Ok(squared.sqrt())
     }
 }

@@ -1,22 +1,25 @@
 //! Kernel logistic regression on centres: Newton's method with Falkon's preconditioner.
 
 mod classes;
+mod path;
 
 pub use classes::LogFalkonModel;
 
-use kernels_core::{
-    Error as CoreError, Kernel, Points, PositiveDefinite, Progress, Real, dense::transposed_product,
-};
+use kernels_core::{Kernel, Points, PositiveDefinite, Progress, Real, dense::transposed_product};
 use nalgebra::{DMatrix, DVector};
 
 use crate::{
-    BlockSource, Ended, Error, Identity, InMemory, KrrModel, SolveReport, Targets,
+    BlockSource, Error, InMemory, KrrModel, SolveReport, Targets,
+    calibration::{sigmoid, softplus},
     data::gram_f64,
     eigenpro::cross_times,
     falkon::{Basis, Products, Settings, center_setters},
     krr::weight_roots,
-    krylov::Iteration,
 };
+
+/// What the method is called, and what it has too few of.
+const WHAT: &str = "logistic regression";
+const CENTERS: &str = "logistic regression (centres)";
 
 /// Kernel logistic regression on m centres: minimises (1/n) Σ wᵢ ln(1 + exp(−yᵢ f(xᵢ))) + (λ/2) ‖f‖² for labels yᵢ = ±1.
 ///
@@ -49,18 +52,9 @@ impl<K> LogFalkon<K> {
         Self { kernel, settings: Settings::new(centers, 100) }
     }
 
-    center_setters!();
-
-    /// Half the squared Newton decrement at which the fit ends: a bound of the order of what the objective can still fall.
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.settings.tolerance = tolerance;
-        self
-    }
-
-    /// Most Newton steps in all.
-    pub fn max_iterations(mut self, iterations: usize) -> Self {
-        self.settings.max_iterations = iterations;
-        self
+    center_setters! {
+        tolerance: "Half the squared Newton decrement at which the fit ends: a bound of the order of what the objective can still fall.",
+        max_iterations: "Most Newton steps in all.",
     }
 
     /// Fits to points and labels ±1 in memory.
@@ -83,7 +77,7 @@ impl<K> LogFalkon<K> {
     /// Fits to data that are read block by block; the report's residuals are Newton decrements.
     ///
     /// **Errors.** No samples, labels other than ±1 in one column, λ ≤ 0, bad weights, a kernel that is not positive definite,
-    /// [`CoreError::Cancelled`], what reading says. **Complexity.** About ten passes of nm kernel values a Newton step; memory O(m² + n).
+    /// [`kernels_core::Error::Cancelled`], what reading says. **Complexity.** About ten passes of nm kernel values a Newton step; memory O(m² + n).
     pub fn fit_source<S>(
         &self,
         source: &mut S,
@@ -93,8 +87,7 @@ impl<K> LogFalkon<K> {
         S: BlockSource + ?Sized,
         K: Kernel<S::Points> + PositiveDefinite + Clone,
     {
-        let (what, needs) = ("logistic regression", "logistic regression (centres)");
-        let indices = self.settings.chosen(what, needs, &self.kernel, source)?;
+        let indices = self.settings.chosen(WHAT, CENTERS, &self.kernel, source)?;
         crate::data::expect("columns of the labels", 1, source.outputs())?;
         let n = source.len();
         let mut y: Vec<f64> = Vec::with_capacity(n);
@@ -113,27 +106,12 @@ impl<K> LogFalkon<K> {
         let mut basis = Basis::new(kmm.clone(), start, None)?;
         // The penalty of the preconditioner and that of the line search are of one matrix.
         (0..indices.len()).for_each(|i| kmm[(i, i)] += basis.jitter);
-        let mut state = Newton { a: DMatrix::zeros(indices.len(), 1), f: vec![0.0; n], lambda: start };
-        let (mut history, mut ended) = (Vec::new(), Ended::Iterations);
-        while history.len() < self.settings.max_iterations {
-            let problem = Problem { y: &y, weights: &sample_weights, kmm: &kmm, indices: &indices };
-            let decrement = self.newton(source, &centers, &problem, &mut basis, &mut state)?;
-            history.push(decrement);
-            if progress.step("logistic regression", history.len(), self.settings.max_iterations).is_break() {
-                return Err(CoreError::Cancelled.into());
-            }
-            if state.lambda > self.settings.lambda {
-                if decrement <= state.lambda.sqrt() / 3.0 {
-                    state.lambda = (state.lambda / 10.0).max(self.settings.lambda);
-                }
-            } else if decrement * decrement / 2.0 <= self.settings.tolerance {
-                ended = Ended::Converged;
-                break;
-            }
-        }
-        let residual = history.last().copied().unwrap_or(0.0);
-        let report =
-            SolveReport { iterations: history.len(), residual, history, ended, jitter: basis.jitter };
+        let mut state = Newton { a: DMatrix::zeros(indices.len(), 1), f: vec![0.0; n] };
+        let problem = Problem { y: &y, weights: &sample_weights, kmm: &kmm, indices: &indices };
+        let mut report = path::follow(&self.settings, start, progress, |lambda| {
+            self.newton(source, &centers, &problem, (&mut basis, lambda), &mut state)
+        })?;
+        report.jitter = basis.jitter;
         Ok((KrrModel::new(self.kernel.clone(), centers, state.a, DVector::zeros(1)), report))
     }
 
@@ -143,7 +121,7 @@ impl<K> LogFalkon<K> {
         source: &mut S,
         centers: &S::Points,
         problem: &Problem<'_>,
-        basis: &mut Basis,
+        (basis, lambda): (&mut Basis, f64),
         state: &mut Newton,
     ) -> Result<f64, Error>
     where
@@ -151,7 +129,6 @@ impl<K> LogFalkon<K> {
         K: Kernel<S::Points>,
     {
         let n = problem.y.len() as f64;
-        let lambda = state.lambda;
         let slopes: Vec<f64> = (0..problem.y.len())
             .map(|i| -problem.weights[i] * problem.y[i] * sigmoid(-problem.y[i] * state.f[i]))
             .collect();
@@ -175,39 +152,22 @@ impl<K> LogFalkon<K> {
             let image = products.normal(source, &basis.push(beta)?)? / n;
             basis.operator(beta, image, lambda)
         };
-        // The condition number is near 1: a few iterations give a direction that is Newton's to a few percent.
-        let tolerance = 1e-2;
-        let mut it = Iteration::new(&gradient, None, &mut apply, &Identity)?;
-        while !it.done(tolerance) && it.iterations() < 30 {
-            it.step(tolerance, &mut apply, &Identity)?;
-        }
-        let (direction, _) = it.finish(tolerance);
-        let squared = gradient.dot(&direction).max(0.0);
+        let (direction, squared) = path::direction(&gradient, 30, &mut apply)?;
         let step = basis.push(&direction)?;
         let mut change: Vec<f64> = Vec::with_capacity(state.f.len());
         source.pass(&mut |xs, _| {
             change.extend(cross_times(&self.kernel, xs, centers, &step, self.settings.budget)?.iter());
             Ok(())
         })?;
-        // Penalty along the line: quadratic in the step.
-        let ka = problem.kmm * &state.a;
-        let ks = problem.kmm * &step;
-        let (aa, sa, ss) = (state.a.dot(&ka), step.dot(&ka), step.dot(&ks));
-        let value = |eta: f64| {
+        let penalty = path::Penalty::new(lambda, problem.kmm, &state.a, &step);
+        let eta = path::share(squared, |eta| {
             let loss: f64 = (0..problem.y.len())
                 .map(|i| problem.weights[i] * softplus(-problem.y[i] * (state.f[i] - eta * change[i])))
                 .sum();
-            loss / n + lambda / 2.0 * (aa - 2.0 * eta * sa + eta * eta * ss)
-        };
-        let now = value(0.0);
-        let mut eta = 1.0;
-        while value(eta) > now - 1e-4 * eta * squared && eta > 1e-10 {
-            eta /= 2.0;
-        }
-        if value(eta) <= now {
-            state.a -= step * eta;
-            state.f.iter_mut().zip(&change).for_each(|(f, c)| *f -= eta * c);
-        }
+            loss / n + penalty.at(eta)
+        });
+        state.a -= step * eta;
+        state.f.iter_mut().zip(&change).for_each(|(f, c)| *f -= eta * c);
         Ok(squared.sqrt())
     }
 }
@@ -216,7 +176,6 @@ struct Newton {
     a: DMatrix<f64>,
     /// K a.
     f: Vec<f64>,
-    lambda: f64,
 }
 
 struct Problem<'a> {
@@ -233,19 +192,4 @@ impl Basis {
         let penalty = self.lower() * transposed_product(self.lower(), a)? * lambda;
         self.pull(pulled + penalty)
     }
-}
-
-/// 1 / (1 + e⁻ᶻ) without overflow.
-fn sigmoid(z: f64) -> f64 {
-    if z >= 0.0 {
-        1.0 / (1.0 + (-z).exp())
-    } else {
-        let e = z.exp();
-        e / (1.0 + e)
-    }
-}
-
-/// ln(1 + eᶻ) without overflow.
-fn softplus(z: f64) -> f64 {
-    z.max(0.0) + (-z.abs()).exp().ln_1p()
 }

@@ -1,13 +1,19 @@
 //! Rows of a kernel matrix, the most recently used ones kept.
 
-use kernels_core::{Kernel, Points, Real, cross_gram};
+use kernels_core::{Kernel, Points, Real, cross_gram, parallel};
 
 use crate::Error;
 
 const NONE: usize = usize::MAX;
 
 /// Rows that are computed together: a product of matrices costs little more than one with a vector.
-pub(super) const TOGETHER: usize = 8;
+pub(super) const TOGETHER: usize = 16;
+
+/// When there is room for all rows and one in so many is kept, the rest is computed at once: most will be asked for.
+const FEW: usize = 8;
+
+/// Rows of a strip of them.
+const STRIP: usize = 256;
 
 /// Rows in single precision (as libsvm keeps them): half the memory, twice the rows. Least recently used rows go first.
 pub(super) struct RowCache<P: Points> {
@@ -95,6 +101,9 @@ impl<P: Points> RowCache<P> {
             self.use_first(i);
             return Ok(());
         }
+        if self.most >= self.points.len() && self.kept * FEW >= self.points.len() {
+            return self.fill(kernel);
+        }
         let count = TOGETHER.min(self.most / 2).max(1);
         let mut wanted = vec![i];
         if count > 1 {
@@ -117,14 +126,59 @@ impl<P: Points> RowCache<P> {
             for (to, value) in row.iter_mut().zip(values.column(k).iter()) {
                 *to = value.to_f64() as f32;
             }
-            // Noise on the diagonal is not in a matrix between two data sets.
-            if let Some(own) = self.diagonal.get(j) {
-                row[j] = *own;
-            }
+            self.set_own(j, &mut row);
             self.computed += 1;
             self.rows[j] = Some(row);
             self.kept += 1;
             self.link_first(j);
+        }
+        Ok(())
+    }
+
+    /// Noise on the diagonal is not in a matrix between two data sets.
+    fn set_own(&self, i: usize, row: &mut [f32]) {
+        if let Some(own) = self.diagonal.get(i) {
+            row[i] = *own;
+        }
+    }
+
+    /// Computes all rows that are not kept, in strips, every pair once; values that a kept row holds are copied. There must be room.
+    fn fill<K: Kernel<P>>(&mut self, kernel: &K) -> Result<(), Error> {
+        let (kept, missing): (Vec<usize>, Vec<usize>) = (0..self.points.len()).partition(|&i| self.has(i));
+        let (this, n) = (&*self, self.points.len());
+        let mut fresh: Vec<Box<[f32]>> = vec![Box::default(); missing.len()];
+        parallel::fill(&mut fresh, TOGETHER, |first, rows| {
+            for (row, &j) in rows.iter_mut().zip(&missing[first..]) {
+                *row = vec![0.0; n].into_boxed_slice();
+                for &k in &kept {
+                    row[k] = this.row(k)[j];
+                }
+            }
+        });
+        for start in (0..missing.len()).step_by(STRIP) {
+            let rest = &missing[start..];
+            let strip = &rest[..STRIP.min(rest.len())];
+            let values = cross_gram(kernel, &self.points.subset(rest)?, &self.points.subset(strip)?)?;
+            let (values, height) = (values.as_slice(), rest.len());
+            let narrow = |value: &P::Scalar| value.to_f64() as f32;
+            parallel::fill(&mut fresh[start..], TOGETHER, |first, rows| {
+                for (r, row) in (first..).zip(rows) {
+                    if r < strip.len() {
+                        let column = &values[r * height..(r + 1) * height];
+                        rest.iter().zip(column).for_each(|(&j, value)| row[j] = narrow(value));
+                        this.set_own(rest[r], row);
+                    } else {
+                        let across = values[r..].iter().step_by(height);
+                        strip.iter().zip(across).for_each(|(&i, value)| row[i] = narrow(value));
+                    }
+                }
+            });
+        }
+        self.computed += missing.len();
+        self.kept += missing.len();
+        for (row, i) in fresh.into_iter().zip(missing) {
+            self.rows[i] = Some(row);
+            self.link_first(i);
         }
         Ok(())
     }
@@ -159,8 +213,13 @@ impl<P: Points> RowCache<P> {
         self.rows[i].as_deref().unwrap_or(&[])
     }
 
-    /// Keeps only these points, ascending, and the parts of the rows that belong to them.
-    pub(super) fn restrict(&mut self, keep: &[usize], bytes: usize) -> Result<(), Error> {
+    /// Whether every row is kept.
+    pub(super) fn is_complete(&self) -> bool {
+        self.kept == self.points.len()
+    }
+
+    /// The same with only these points, ascending, and the parts of the rows that belong to them.
+    pub(super) fn restricted(&self, keep: &[usize], bytes: usize) -> Result<Self, Error> {
         let mut smaller = Self::new(self.points.subset(keep)?, bytes);
         smaller.computed = self.computed;
         smaller.diagonal = keep.iter().filter_map(|&i| self.diagonal.get(i).copied()).collect();
@@ -169,14 +228,13 @@ impl<P: Points> RowCache<P> {
         // From the least recently used on, so that the order stays.
         let mut at = self.last;
         while at != NONE {
-            if let (Some(row), true) = (self.rows[at].take(), place[at] != NONE) {
+            if let (Some(row), true) = (&self.rows[at], place[at] != NONE) {
                 smaller.rows[place[at]] = Some(keep.iter().map(|&k| row[k]).collect());
                 smaller.link_first(place[at]);
                 smaller.kept += 1;
             }
             at = self.before[at];
         }
-        *self = smaller;
-        Ok(())
+        Ok(smaller)
     }
 }

@@ -270,31 +270,39 @@ impl<P: Points, K: Kernel<P>> SvcModel<P, K> {
         Ok(out)
     }
 
+    /// Scores, one column a class, the largest of which wins: decision values against the rest, ± that of the only machine of two
+    /// classes, or votes of pairs.
+    ///
+    /// # Errors
+    /// As [`SvmModel::decision`].
+    pub fn scores(&self, xs: &P) -> Result<DMatrix<f64>, Error> {
+        let decision = self.decision(xs)?;
+        if !self.pairs.is_empty() {
+            let mut scores = DMatrix::zeros(xs.len(), self.classes.len());
+            for i in 0..xs.len() {
+                for (k, &(a, b)) in self.pairs.iter().enumerate() {
+                    // A vote weighs more than any sum of decision values, which are squashed below 1 / (number of machines).
+                    let value = decision[(i, k)];
+                    let share = value / (3.0 * (value.abs() + 1.0) * self.pairs.len() as f64);
+                    scores[(i, if value > 0.0 { b } else { a })] += 1.0;
+                    scores[(i, a)] -= share;
+                    scores[(i, b)] += share;
+                }
+            }
+            return Ok(scores);
+        }
+        if self.machines.len() > 1 {
+            return Ok(decision);
+        }
+        Ok(DMatrix::from_fn(xs.len(), 2, |i, k| if k == 1 { decision[(i, 0)] } else { -decision[(i, 0)] }))
+    }
+
     /// The label of the largest decision value, or of the most votes.
     ///
     /// # Errors
     /// As [`SvmModel::decision`].
     pub fn predict(&self, xs: &P) -> Result<Vec<usize>, Error> {
-        let decision = self.decision(xs)?;
-        if !self.pairs.is_empty() {
-            let winner = |i: usize| {
-                // A vote weighs more than any sum of decision values, which are squashed below 1 / (number of machines).
-                let mut score = vec![0.0; self.classes.len()];
-                for (k, &(a, b)) in self.pairs.iter().enumerate() {
-                    let value = decision[(i, k)];
-                    let share = value / (3.0 * (value.abs() + 1.0) * self.pairs.len() as f64);
-                    score[if value > 0.0 { b } else { a }] += 1.0;
-                    score[a] -= share;
-                    score[b] += share;
-                }
-                self.classes[largest(score.iter())]
-            };
-            return Ok((0..xs.len()).map(winner).collect());
-        }
-        let place = |i: usize| match self.machines.len() {
-            1 => usize::from(decision[(i, 0)] > 0.0),
-            _ => largest(decision.row(i).iter()),
-        };
-        Ok((0..xs.len()).map(|i| self.classes[place(i)]).collect())
+        let scores = self.scores(xs)?;
+        Ok(scores.row_iter().map(|row| self.classes[largest(row.iter())]).collect())
     }
 }

@@ -17,6 +17,7 @@ mod classifier;
 mod model;
 mod regression;
 mod smo;
+mod sweep;
 
 pub use classifier::{SupportVectorClassifier, SvcModel};
 pub use model::{SvmModel, SvmReport};

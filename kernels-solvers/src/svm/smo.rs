@@ -10,6 +10,7 @@ use nalgebra::DMatrix;
 use super::{
     Effort,
     cache::{RowCache, TOGETHER},
+    sweep::{Advance, Extremes, FLAT, Gain},
 };
 use crate::Error;
 
@@ -34,9 +35,6 @@ pub(super) struct Solution {
     pub(super) rows: usize,
 }
 
-/// Curvature used where rounding leaves none.
-const FLAT: f64 = 1e-12;
-
 /// Steps between two reports of progress.
 const REPORTED: usize = 1000;
 
@@ -60,6 +58,8 @@ struct State<'a, P: Points, K> {
     /// By group, 0 for variables that may grow and −∞ for the others; 0 for those that may shrink and ∞ for the others.
     grows: [Vec<f64>; 2],
     shrinks: [Vec<f64>; 2],
+    /// Of the groups, for the gradient as it is; unknown after points have left or returned.
+    extremes: Option<[Extremes; 2]>,
     diagonal: Vec<f64>,
     /// All variables, brought up to date when points leave or return.
     whole: Vec<f64>,
@@ -103,6 +103,7 @@ where
         group: problem.group.clone(),
         grows: Default::default(),
         shrinks: Default::default(),
+        extremes: None,
         diagonal: full_diagonal.clone(),
         whole: problem.start.clone(),
         full_diagonal,
@@ -208,25 +209,31 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             self.grows[g] = vec![f64::NEG_INFINITY; members];
             self.shrinks[g] = vec![f64::INFINITY; members];
         }
-        (0..self.beta.len()).for_each(|t| self.mark_one(t));
-    }
-
-    fn mark_one(&mut self, t: usize) {
-        let g = usize::from(self.group[t]);
-        self.grows[g][t] = if self.beta[t] < self.upper[t] { 0.0 } else { f64::NEG_INFINITY };
-        self.shrinks[g][t] = if self.beta[t] > self.lower[t] { 0.0 } else { f64::INFINITY };
+        for t in 0..self.beta.len() {
+            let g = usize::from(self.group[t]);
+            (self.grows[g][t], self.shrinks[g][t]) = marks(self.beta[t], self.lower[t], self.upper[t]);
+        }
+        self.extremes = None;
     }
 
     /// By group, the largest −G that may grow and the smallest that may shrink.
-    fn extremes(&self) -> [(f64, f64); 2] {
-        std::array::from_fn(|g| extremes(&self.gradient, &self.grows[g], &self.shrinks[g]))
+    fn extremes(&mut self) -> [Extremes; 2] {
+        if let Some(known) = self.extremes {
+            return known;
+        }
+        let found = std::array::from_fn(|g| {
+            let (gradient, rows) = (&mut self.gradient, None);
+            Advance { gradient, delta: 0.0, rows, grows: &self.grows[g], shrinks: &self.shrinks[g] }.run()
+        });
+        self.extremes = Some(found);
+        found
     }
 
     /// The second-order choice of Fan, Chen and Lin (2005), algorithm 2, within the group that violates most.
     fn select(&mut self) -> Result<Option<Pair>, Error> {
         let m = self.points.len();
         let extremes = self.extremes();
-        let violation = extremes.iter().map(|(up, down)| up - down).fold(f64::NEG_INFINITY, f64::max);
+        let violation = extremes.iter().map(Extremes::violation).fold(f64::NEG_INFINITY, f64::max);
         if violation.is_nan() || violation <= 0.0 {
             return Ok(None);
         }
@@ -234,21 +241,22 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             return Ok(Some(Pair { i: 0, j: 0, violation }));
         }
         let mut best = (0.0, usize::MAX, usize::MAX);
-        for (g, (level, down)) in extremes.into_iter().enumerate() {
-            if level <= down {
+        for (g, found) in extremes.into_iter().enumerate() {
+            let (level, i) = found.up;
+            if level <= found.down || i >= self.beta.len() {
                 continue;
             }
-            let first = |t: &usize| -self.gradient[*t] + self.grows[g][*t] >= level;
-            let Some(i) = (0..self.gradient.len()).find(first) else { continue };
             let own = self.diagonal[i % m];
             let likely =
                 Likely { m, gradient: &self.gradient, grows: &self.grows[g], shrinks: &self.shrinks[g] };
             let row = self.cache.one(self.kernel, i % m, |cache| likely.rows(cache))?;
             for layer in 0..self.problem.layers {
                 let range = layer * m..(layer + 1) * m;
-                let gain = Gain { level, own, diagonal: &self.diagonal, row };
-                let found = gain.best(&self.gradient[range.clone()], &self.shrinks[g][range], best.0);
-                if let Some((value, s)) = found {
+                let (gradient, shrinks) = (&self.gradient[range.clone()], &self.shrinks[g][range]);
+                if let Some((value, s)) =
+                    (Gain { level, own, gradient, shrinks, diagonal: &self.diagonal, row }).best()
+                    && value > best.0
+                {
                     best = (value, i, layer * m + s);
                 }
             }
@@ -271,13 +279,22 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
         // A variable that meets its bound is at it exactly.
         self.beta[i] = if delta >= room_i { self.upper[i] } else { self.beta[i] + delta };
         self.beta[j] = if delta >= room_j { self.lower[j] } else { self.beta[j] - delta };
-        for gradient in self.gradient.chunks_exact_mut(m) {
-            for ((g, a), b) in gradient.iter_mut().zip(row_i).zip(row_j) {
-                *g += delta * (f64::from(*a) - f64::from(*b));
+        for t in [i, j] {
+            (self.grows[g][t], self.shrinks[g][t]) = marks(self.beta[t], self.lower[t], self.upper[t]);
+        }
+        // One pass moves the gradient and finds where it is extreme now.
+        let mut found = [Extremes::NONE; 2];
+        for (layer, gradient) in self.gradient.chunks_exact_mut(m).enumerate() {
+            let mut rows = Some((row_i, row_j));
+            for (g, found) in found.iter_mut().enumerate().filter(|(g, _)| !self.grows[*g].is_empty()) {
+                let range = layer * m..(layer + 1) * m;
+                let (grows, shrinks) = (&self.grows[g][range.clone()], &self.shrinks[g][range]);
+                let here =
+                    Advance { gradient: &mut *gradient, delta, rows: rows.take(), grows, shrinks }.run();
+                *found = found.joined(here, layer * m);
             }
         }
-        self.mark_one(i);
-        self.mark_one(j);
+        self.extremes = Some(found);
         Ok(())
     }
 
@@ -285,13 +302,17 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
     /// which is done once, near the end.
     fn shrink(&mut self, may_restore: bool) -> Result<bool, Error> {
         let extremes = self.extremes();
-        let (up, down) = (extremes.map(|e| e.0), extremes.map(|e| e.1));
+        let (up, down) = (extremes.map(|e| e.up.0), extremes.map(|e| e.down));
         let violation = (up[0] - down[0]).max(up[1] - down[1]);
         if may_restore && violation <= 10.0 * self.effort.tolerance {
             if self.points.len() < self.all.len() {
                 self.restore()?;
             }
             return Ok(true);
+        }
+        // Where all rows are at hand, passes over them cost less than moving them.
+        if self.cache.is_complete() {
+            return Ok(false);
         }
         let m = self.points.len();
         let settled = |t: usize| {
@@ -306,7 +327,7 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
             return Ok(false);
         }
         self.store();
-        self.cache.restrict(&keep, self.effort.cache)?;
+        self.cache = self.cache.restricted(&keep, self.effort.cache)?;
         self.gradient =
             self.gradient.chunks_exact(m).flat_map(|layer| keep.iter().map(|&s| layer[s])).collect();
         self.points = keep.iter().map(|&s| self.points[s]).collect();
@@ -394,6 +415,12 @@ impl<P: Points + Clone, K: Kernel<P>> State<'_, P, K> {
     }
 }
 
+/// What [`Likely`] and the sweeps add to −G of a variable: whether it may grow, and whether it may shrink.
+fn marks(beta: f64, lower: f64, upper: f64) -> (f64, f64) {
+    let (grows, shrinks) = (beta < upper, beta > lower);
+    (if grows { 0.0 } else { f64::NEG_INFINITY }, if shrinks { 0.0 } else { f64::INFINITY })
+}
+
 /// What is likely to be asked for soon: the variables of a group that violate most.
 struct Likely<'a> {
     m: usize,
@@ -436,76 +463,5 @@ impl Likely<'_> {
             new
         });
         rows
-    }
-}
-
-/// Numbers that are looked at side by side.
-const LANES: usize = 8;
-
-/// Largest −g + `grows` and smallest −g + `shrinks`.
-fn extremes(gradient: &[f64], grows: &[f64], shrinks: &[f64]) -> (f64, f64) {
-    let (mut up, mut down) = ([f64::NEG_INFINITY; LANES], [f64::INFINITY; LANES]);
-    let mut look = |g: &[f64], grows: &[f64], shrinks: &[f64]| {
-        for ((((g, a), b), up), down) in g.iter().zip(grows).zip(shrinks).zip(&mut up).zip(&mut down) {
-            let (high, low) = (a - g, b - g);
-            *up = if high > *up { high } else { *up };
-            *down = if low < *down { low } else { *down };
-        }
-    };
-    let whole = grows.len() / LANES * LANES;
-    let (g, rest) = gradient[..grows.len()].split_at(whole);
-    for ((g, a), b) in g.chunks_exact(LANES).zip(grows.chunks_exact(LANES)).zip(shrinks.chunks_exact(LANES)) {
-        look(g, a, b);
-    }
-    look(rest, &grows[whole..], &shrinks[whole..]);
-    (up.into_iter().fold(f64::NEG_INFINITY, f64::max), down.into_iter().fold(f64::INFINITY, f64::min))
-}
-
-/// What the objective falls by, times 2, when the variable of `row` grows and another shrinks.
-struct Gain<'a> {
-    /// −G of the variable that grows.
-    level: f64,
-    own: f64,
-    diagonal: &'a [f64],
-    row: &'a [f32],
-}
-
-impl Gain<'_> {
-    fn of(&self, gradient: f64, shrinks: f64, diagonal: f64, value: f32) -> f64 {
-        let b = self.level + gradient - shrinks;
-        let b = if b > 0.0 { b } else { 0.0 };
-        let curvature = self.own + diagonal - 2.0 * f64::from(value);
-        b * b / if curvature > FLAT { curvature } else { FLAT }
-    }
-
-    /// The largest gain above `least`, and the first variable that has it: by pieces, whose largest gains are found without
-    /// asking for places.
-    fn best(&self, gradient: &[f64], shrinks: &[f64], least: f64) -> Option<(f64, usize)> {
-        const PIECE: usize = 64;
-        let (mut most, mut piece) = (least, None);
-        let pieces = gradient.chunks(PIECE).zip(shrinks.chunks(PIECE));
-        let others = self.diagonal.chunks(PIECE).zip(self.row.chunks(PIECE));
-        for (k, ((g, s), (d, r))) in pieces.zip(others).enumerate() {
-            let mut largest = [0.0_f64; LANES];
-            let mut look = |g: &[f64], s: &[f64], d: &[f64], r: &[f32]| {
-                for ((((g, s), d), r), largest) in g.iter().zip(s).zip(d).zip(r).zip(&mut largest) {
-                    let gain = self.of(*g, *s, *d, *r);
-                    *largest = if gain > *largest { gain } else { *largest };
-                }
-            };
-            for (((g, s), d), r) in
-                g.chunks(LANES).zip(s.chunks(LANES)).zip(d.chunks(LANES)).zip(r.chunks(LANES))
-            {
-                look(g, s, d, r);
-            }
-            let largest = largest.into_iter().fold(0.0, f64::max);
-            if largest > most {
-                (most, piece) = (largest, Some(k));
-            }
-        }
-        let start = piece? * PIECE;
-        let end = (start + PIECE).min(gradient.len());
-        let has = |s: &usize| self.of(gradient[*s], shrinks[*s], self.diagonal[*s], self.row[*s]) >= most;
-        (start..end).find(has).map(|s| (most, s))
     }
 }

@@ -1,8 +1,9 @@
 //! The closed-form methods against direct computations.
 
 use kernels_core::{Points, Rows};
-use kernels_solvers::{Krr, closed_form::*};
+use kernels_solvers::{Criterion, Krr, closed_form::*};
 use nalgebra::DMatrix;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -54,12 +55,34 @@ fn proximal_ridge_regression() {
     // Leave-one-out residuals are those of refits.
     let loo = ProximalKrr::new(kernel.clone()).ridge(lambda).leave_one_out(&xs, &y, &base).unwrap();
     let rest: Vec<usize> = (1..12).collect();
-    let without = ProximalKrr::new(kernel).ridge(lambda);
+    let without = ProximalKrr::new(kernel.clone()).ridge(lambda);
     let without =
         without.fit(&xs.subset(&rest).unwrap(), &y.select_rows(&rest), &base.select_rows(&rest)).unwrap();
     let first = without.predict(&xs.subset(&[0]).unwrap(), &base.rows(0, 1).into_owned()).unwrap();
     close("loo", (y.rows(0, 1) - first).as_slice(), loo.residuals.rows(0, 1).into_owned().as_slice(), 1e-9);
     assert!(model.predict(&at, &base).is_err());
+    // The other forms that are about.
+    let published = ProximalKrr::new(kernel.clone()).ridge(lambda).damped(true).fit(&xs, &y, &base).unwrap();
+    let got = published.predict(&at, &at_test).unwrap();
+    close("published", got.as_slice(), matrix(&file["public_code_variant"]).as_slice(), 1e-10);
+    let tip = &file["tip_adapter"];
+    let local = ProximalKrr::new(kernel.clone()).fit_local(&xs, &y, number(&tip["alpha"])).unwrap();
+    let got = local.predict(&at, &at_test).unwrap();
+    close("local", got.as_slice(), matrix(&tip["logits"]).as_slice(), 1e-12);
+    assert!(ProximalKrr::new(kernel.clone()).fit_local(&xs, &y, f64::NAN).is_err());
+    // The choice is the pair of least leave-one-out error.
+    let (betas, ridges) = ([0.5, 5.5, 50.0].map(|b| Spherical::new(b).unwrap()), [0.01, 0.1, 0.7, 5.0]);
+    let (_, scores) =
+        ProximalKrr::select(betas.clone(), &ridges, Criterion::LeaveOneOut, &xs, &y, &base).unwrap();
+    for beta in betas {
+        for ridge in ridges {
+            let fit = ProximalKrr::new(beta.clone()).ridge(ridge);
+            let error = fit.leave_one_out(&xs, &y, &base).unwrap().mean_squared_error();
+            assert!(error >= scores.loo_mse * (1.0 - 1e-9), "{ridge}");
+        }
+    }
+    let none: [Spherical; 0] = [];
+    assert!(ProximalKrr::select(none, &ridges, Criterion::Gcv, &xs, &y, &base).is_err());
 }
 
 #[test]
@@ -210,6 +233,54 @@ fn affine_hulls() {
     assert!(model.predict(&two).unwrap().iter().zip(&labels).filter(|(a, b)| a == b).count() >= 18);
 }
 
+/// Classes in parts: the class is that of the nearest of all hulls, a part of all points is the whole class, and a class that is
+/// added leaves the hulls of the others as they are.
+#[test]
+fn affine_hulls_of_parts() {
+    let file = read(include_str!("../reference/kahm.json"));
+    let own = matrix(&file["data"]);
+    let (n, p) = own.shape();
+    let dimensions = file["subspace_dim"].as_u64().unwrap() as usize;
+    let blob =
+        |class: usize| DMatrix::from_fn(n, p, |i, j| own[(i, j)] * 0.8 + 4.0 * class as f64 - j as f64);
+    let stack = |classes: usize| {
+        DMatrix::from_fn(n * classes, p, |i, j| match i / n {
+            0 => own[(i, j)],
+            class => blob(class)[(i % n, j)],
+        })
+    };
+    let labels = |classes: usize| (0..n * classes).map(|i| i / n).collect::<Vec<usize>>();
+    let fit = |classes: usize, part: usize, seed: u64| {
+        AffineHullClassifier::with_parts(&stack(classes), &labels(classes), dimensions, part, seed).unwrap()
+    };
+    // One part: the hull of the reference.
+    let whole = fit(2, usize::MAX, 0);
+    assert_eq!(whole, fit(2, n, 5));
+    assert_eq!(whole, AffineHullClassifier::new(&stack(2), &labels(2), dimensions).unwrap());
+    let points = matrix(&file["new_points"]);
+    let distances = whole.hulls()[0][0].distances(&points).unwrap();
+    close("distance", distances.as_slice(), &vector(&file["distance"]), 1e-8);
+    let parts = fit(3, n.div_ceil(3), 1);
+    assert!(parts.hulls().iter().all(|hulls| hulls.len() > 1), "{:?}", parts.hulls().len());
+    assert_eq!(parts, fit(3, n.div_ceil(3), 1));
+    let nearest: Vec<usize> = {
+        let distance = |class: usize, i: usize| {
+            let hulls = parts.hulls()[class].iter();
+            hulls.map(|h| h.distances(&points).unwrap()[i]).fold(f64::INFINITY, f64::min)
+        };
+        let best = |i: usize| (0..3).min_by(|a, b| distance(*a, i).total_cmp(&distance(*b, i))).unwrap();
+        (0..points.nrows()).map(best).collect()
+    };
+    assert_eq!(parts.predict(&points).unwrap(), nearest);
+    let fewer = fit(2, n.div_ceil(3), 1);
+    assert_eq!(fewer.hulls(), &parts.hulls()[..2]);
+    let right = parts.predict(&stack(3)).unwrap().iter().zip(labels(3)).filter(|(a, b)| **a == *b).count();
+    assert!(right * 10 >= 3 * n * 9, "{right} of {}", 3 * n);
+    assert!(AffineHullClassifier::with_parts(&stack(2), &labels(2), dimensions, 0, 0).is_err());
+    assert!(AffineHullClassifier::with_parts(&stack(2), &vec![1; 2 * n], dimensions, 4, 0).is_err());
+    assert!(parts.predict(&points.columns(0, 2).into_owned()).is_err());
+}
+
 #[test]
 fn conditional_means() {
     let file = read(include_str!("../reference/conditional_mean.json"));
@@ -266,4 +337,84 @@ fn linear_dynamics() {
     }
     assert!(flow.losses(-1.0).is_err());
     assert!(accuracy_within(0.0, 1.0).unwrap() > 0.999 && accuracy_within(-1.0, 1.0).is_err());
+}
+
+/// A stack of couplings is a density: inverse and determinant, and more likelihood than a Gaussian has on what is none.
+#[test]
+fn flow_of_several_couplings() {
+    let x = DMatrix::from_fn(90, 3, |i, j| {
+        let noise = |k: usize| ((i * k % 97) as f64 / 97.0 - 0.5) * 1.5;
+        let a = i as f64 / 22.5 - 2.0;
+        [a, a * a - 1.0 + 0.3 * noise(31), (2.0 * a).sin() + 0.2 * noise(53)][j]
+    });
+    let flow = KernelFlow::new(rbf(0.5)).auxiliary(10).max_iterations(80).seed(2);
+    let model = flow.fit(&x).unwrap();
+    assert_eq!(model, flow.fit(&x).unwrap());
+    let (z, ln_det) = model.forward(&x).unwrap();
+    close("inverse", model.inverse(&z).unwrap().as_slice(), x.as_slice(), 1e-10);
+    for i in [0, 44] {
+        let jacobian = DMatrix::from_fn(3, 3, |row, column| {
+            let at = |step: f64| {
+                let mut moved = x.rows(i, 1).into_owned();
+                moved[column] += step;
+                model.forward(&moved).unwrap().0[row]
+            };
+            (at(1e-6) - at(-1e-6)) / 2e-6
+        });
+        assert!((jacobian.determinant().abs().ln() - ln_det[i]).abs() < 1e-6);
+    }
+    // Stored and read, the same bits; changed by hand, an error and no panic.
+    let kernel: kernels_core::AnyKernel<f64> = "rbf(length_scale=1)".parse().unwrap();
+    let stored = KernelFlow::new(kernel).auxiliary(4).max_iterations(3).fit(&x).unwrap();
+    let text = serde_json::to_string(&stored).unwrap();
+    let read =
+        |text: &str| -> KernelFlowModel<kernels_core::AnyKernel<f64>> { serde_json::from_str(text).unwrap() };
+    assert_eq!(read(&text).forward(&x).unwrap(), stored.forward(&x).unwrap());
+    let crooked = text.replacen("\"order\":[0,1,2]", "\"order\":[0,1,9]", 1);
+    assert_ne!(crooked, text);
+    assert!(read(&crooked).forward(&x).is_err() && read(&crooked).sample(1, 0).is_err());
+    // The Gaussian of the data's own mean and covariance: −½ (3 ln 2π + ln det C + 3) a sample.
+    let centered = DMatrix::from_fn(90, 3, |i, j| x[(i, j)] - x.column(j).mean());
+    let covariance = centered.tr_mul(&centered) / 90.0;
+    let gaussian = -0.5 * (3.0 * std::f64::consts::TAU.ln() + covariance.determinant().ln() + 3.0);
+    let fitted = model.log_likelihood(&x).unwrap().mean();
+    assert!(fitted > gaussian + 0.5, "{fitted} {gaussian}");
+    // Samples look like the data: the second coordinate is near the parabola of the first.
+    let samples = model.sample(200, 7).unwrap();
+    let near = samples.row_iter().filter(|r| (r[1] - (r[0] * r[0] - 1.0)).abs() < 0.5).count();
+    assert!(near > 150, "{near} of 200");
+    assert_eq!(samples.rows(0, 9), model.sample(9, 7).unwrap());
+    assert!(model.forward(&x.columns(0, 2).into_owned()).is_err());
+    assert!(model.inverse(&DMatrix::repeat(1, 3, f64::NAN)).is_err());
+    let fails = |flow: KernelFlow<kernels_core::Rbf>, x: &DMatrix<f64>| flow.fit(x).is_err();
+    assert!(fails(KernelFlow::new(rbf(1.0)), &x.columns(0, 1).into_owned()));
+    assert!(fails(KernelFlow::new(rbf(1.0)), &x.rows(0, 1).into_owned()));
+    assert!(
+        fails(KernelFlow::new(rbf(1.0)).layers(0), &x) && fails(KernelFlow::new(rbf(1.0)).auxiliary(0), &x)
+    );
+    assert!(fails(KernelFlow::new(rbf(1.0)).ridge(-1.0), &x));
+    // A constant column is carried along.
+    let mut flat = x.clone();
+    flat.column_mut(1).fill(3.0);
+    assert!(KernelFlow::new(rbf(1.0)).auxiliary(3).max_iterations(5).fit(&flat).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// A sample that is turned has images that are turned: λ knows norms alone, and scores are whitened.
+    #[test]
+    fn images_of_turned_points(values in proptest::collection::vec(-2.0..2.0f64, 24), angle in 0.0..6.0f64) {
+        let data = DMatrix::from_row_slice(12, 2, &values);
+        prop_assume!(data.column(0).variance() > 0.05 && data.column(1).variance() > 0.05);
+        let turn = nalgebra::dmatrix![angle.cos(), -angle.sin(); angle.sin(), angle.cos()];
+        let (plain, turned) = (AffineHull::new(&data, 2).unwrap(), AffineHull::new(&(&data * &turn), 2).unwrap());
+        prop_assert!((plain.lambda() - turned.lambda()).abs() < 1e-8 * plain.lambda());
+        let (a, b) = (plain.images(&data).unwrap() * &turn, turned.images(&(&data * &turn)).unwrap());
+        prop_assert!((a - b).amax() < 1e-6);
+        let d = plain.distances(&data).unwrap();
+        prop_assert!(d.iter().all(|d| *d >= 0.0 && d.is_finite()));
+        let error = plain.modelling_error().unwrap();
+        prop_assert!((error - (1.0 - (-d.max() / 2.0).exp())).abs() < 1e-12);
+    }
 }

@@ -167,6 +167,9 @@ fn loss_functional_on_the_circle() {
             1e-12,
         );
     }
+    let simulated = &c["monte_carlo_krr"];
+    let predicted = circle_risk(&problem, 16, &Tikhonov::new(0.01).unwrap()).unwrap();
+    assert!((predicted - number(&simulated["mean"])).abs() < 4.0 * number(&simulated["se"]), "{predicted}");
 }
 
 #[test]
@@ -199,6 +202,13 @@ fn eigenframework() {
                 assert!((got - expected).abs() <= 1e-8 * expected.abs() + 1e-14, "{key} of {r}: {got:e}");
             }
         }
+    }
+    // A simulation of the second row: test and training error of random features.
+    let (row, mc) = (&file["rf"][1], &file["monte_carlo_row1"]);
+    for key in ["test", "train"] {
+        let simulated = number(&mc[format!("{key}_mse_mean")]);
+        let error = (number(&row[format!("{key}_mse")]) - simulated).abs();
+        assert!(error < 4.0 * number(&mc[format!("{key}_se")]), "{key}: {error}");
     }
     // Many features are the kernel itself.
     let (wide, kernel) = (
@@ -245,6 +255,12 @@ fn risk_of_filters_with_gaussian_features() {
         close("variance", &[got.variance], &[number(&r["variance"])], 1e-6);
         let error = (got.bias - number(&r["mc_bias"])).abs();
         assert!(error < 4.0 * number(&r["mc_bias_se"]), "bias {} differs from simulation", got.bias);
+        let error = (got.variance - number(&r["mc_variance"])).abs();
+        assert!(
+            error < 4.0 * number(&r["mc_variance_se"]),
+            "variance {} differs from simulation",
+            got.variance
+        );
     }
     // Not analytic: refused, not guessed.
     assert!(gaussian_filter_risk(&problem, 50, &CutOff::new(0.1).unwrap()).is_err());

@@ -1,13 +1,58 @@
 //! Training data that need not fit in memory.
 
+mod npy;
+
 use kernels_core::{Error as CoreError, Points};
 use nalgebra::DMatrix;
+pub use npy::NpyFiles;
 
 use crate::{Error, Targets, data::expect};
 
 /// Training data by blocks of rows, in the same order at every pass: what large-scale solvers read.
 ///
-/// [`InMemory`] wraps points and targets; a reader of files yields what it has just read, so that only one block is in memory.
+/// [`InMemory`] wraps points and targets; [`NpyFiles`] reads files, and so can a source of your own: it yields what it has just read,
+/// so that only one block is in memory.
+///
+/// ```
+/// use kernels_core::{Points, Rbf, Rows};
+/// use kernels_solvers::{BlockSource, Error, Falkon};
+/// use nalgebra::DMatrix;
+/// /// Rows that are computed when they are asked for.
+/// struct Sines(usize);
+/// impl Sines {
+///     fn rows(&self, of: impl Iterator<Item = usize>) -> Result<Rows<f64>, Error> {
+///         let x: Vec<f64> = of.map(|i| i as f64 / 100.0).collect();
+///         let n = x.len();
+///         Ok(Rows::from_row_major(x, n, 1)?)
+///     }
+/// }
+/// impl BlockSource for Sines {
+///     type Points = Rows<f64>;
+///     fn len(&self) -> usize {
+///         self.0
+///     }
+///     fn outputs(&self) -> usize {
+///         1
+///     }
+///     fn pass(
+///         &mut self,
+///         visit: &mut dyn FnMut(&Rows<f64>, &DMatrix<f64>) -> Result<(), Error>,
+///     ) -> Result<(), Error> {
+///         for start in (0..self.0).step_by(100) {
+///             let xs = self.rows(start..(start + 100).min(self.0))?;
+///             let y = xs.to_matrix().map(f64::sin);
+///             visit(&xs, &y)?;
+///         }
+///         Ok(())
+///     }
+///     fn select(&mut self, indices: &[usize]) -> Result<Rows<f64>, Error> {
+///         self.rows(indices.iter().copied())
+///     }
+/// }
+/// let (model, _) = Falkon::new(Rbf::new(0.7)?, 20).lambda(1e-8).fit_source(&mut Sines(450), &mut ())?;
+/// assert!((model.predict(&Rows::from_row_major(vec![1.234], 1, 1)?)?[0] - 1.234_f64.sin()).abs() < 1e-3);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait BlockSource {
     /// Kind of points.
     type Points: Points;
