@@ -2,7 +2,7 @@
 
 use std::{io::BufReader, path::Path};
 
-use kernels_core::{Points, Rows};
+use kernels_core::Rows;
 use kernels_solvers::{
     ClassifierModel, GpModel, KrrModel,
     svm::{SvcModel, SvmModel},
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Output, encode::Encoder},
     error::Error,
-    vocabulary::RowKernel,
+    input::{Input, Origin},
 };
 
 /// The file's own mark and version.
@@ -21,9 +21,13 @@ const VERSION: u32 = 1;
 
 /// A fitted model with all that is needed to use it on new files.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Model {
+#[serde(bound = "")]
+pub(crate) struct Model<P: Input = Rows<f64>> {
     format: String,
     version: u32,
+    /// What the points are.
+    #[serde(default)]
+    pub(crate) origin: Origin,
     /// The kernel as text, for readers of the file.
     pub(crate) kernel: String,
     /// Name of the target column.
@@ -31,24 +35,25 @@ pub(crate) struct Model {
     /// Names of the classes; empty for regression.
     pub(crate) classes: Vec<String>,
     pub(crate) encoder: Encoder,
-    pub(crate) solver: Solver,
+    pub(crate) solver: Solver<P>,
 }
 
 /// The solver's part.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Solver {
-    Krr(KrrModel<Rows<f64>, RowKernel>),
-    Gp(Box<GpModel<Rows<f64>, RowKernel>>),
-    Classifier(ClassifierModel<Rows<f64>, RowKernel>),
+#[serde(bound = "")]
+pub(crate) enum Solver<P: Input = Rows<f64>> {
+    Krr(KrrModel<P, P::Kernel>),
+    Gp(Box<GpModel<P, P::Kernel>>),
+    Classifier(ClassifierModel<P, P::Kernel>),
     /// A regression on codes of the classes: the largest output wins.
-    Codes(KrrModel<Rows<f64>, RowKernel>),
-    Svm(SvcModel<Rows<f64>, RowKernel>),
-    SvmRegression(SvmModel<Rows<f64>, RowKernel>),
+    Codes(KrrModel<P, P::Kernel>),
+    Svm(SvcModel<P, P::Kernel>),
+    SvmRegression(SvmModel<P, P::Kernel>),
 }
 
-impl Solver {
+impl<P: Input> Solver<P> {
     /// Predicted numbers of a regression; `None` for classifiers.
-    pub(crate) fn numbers(&self, xs: &Rows<f64>) -> Result<Option<Vec<f64>>, Error> {
+    pub(crate) fn numbers(&self, xs: &P) -> Result<Option<Vec<f64>>, Error> {
         Ok(Some(match self {
             Self::Krr(model) => model.predict(xs)?.as_slice().to_vec(),
             Self::Gp(model) => model.predict_mean(xs)?.as_slice().to_vec(),
@@ -58,7 +63,7 @@ impl Solver {
     }
 
     /// Predicted indices of classes; `None` for regressions.
-    pub(crate) fn labels(&self, xs: &Rows<f64>) -> Result<Option<Vec<usize>>, Error> {
+    pub(crate) fn labels(&self, xs: &P) -> Result<Option<Vec<usize>>, Error> {
         Ok(Some(match self {
             Self::Classifier(model) => model.predict(xs)?,
             Self::Svm(model) => model.predict(xs)?,
@@ -77,10 +82,45 @@ impl Solver {
 struct Head {
     format: String,
     version: u32,
+    #[serde(default)]
+    origin: Origin,
 }
 
-impl Model {
-    pub(crate) fn new(target: &str, classes: Vec<String>, encoder: Encoder, solver: Solver) -> Self {
+/// What the points of a stored model are.
+pub(crate) fn origin(path: &Path) -> Result<Origin, Error> {
+    Ok(head(path)?.0.origin)
+}
+
+/// A model file and what it says of itself, when this program reads it.
+fn head(path: &Path) -> Result<(Head, Vec<u8>), Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, "open", e))?;
+    let head: Head = serde_json::from_slice(&bytes).map_err(|e| unreadable(path, &e))?;
+    if head.format != FORMAT {
+        return Err(Error::content(path, format!("is not a model file (format `{}`)", head.format)));
+    }
+    if head.version != VERSION {
+        return Err(Error::content(
+            path,
+            format!(
+                "has version {}, this program reads version {VERSION}: update the program, or fit again",
+                head.version
+            ),
+        ));
+    }
+    Ok((head, bytes))
+}
+
+fn unreadable(path: &Path, error: &serde_json::Error) -> Error {
+    Error::content(path, format!("is not a readable model: {error}; it may be truncated, fit again"))
+}
+
+impl<P: Input> Model<P> {
+    pub(crate) fn new(
+        target: &str,
+        classes: Vec<String>,
+        (encoder, origin): (Encoder, Origin),
+        solver: Solver<P>,
+    ) -> Self {
         let kernel = match &solver {
             Solver::Krr(model) => model.kernel().to_string(),
             Solver::Gp(model) => model.kernel().to_string(),
@@ -94,6 +134,7 @@ impl Model {
         Self {
             format: FORMAT.into(),
             version: VERSION,
+            origin,
             kernel,
             target: target.into(),
             classes,
@@ -109,23 +150,8 @@ impl Model {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, "open", e))?;
-        let wrong = |e: serde_json::Error| {
-            Error::content(path, format!("is not a readable model: {e}; it may be truncated, fit again"))
-        };
-        let head: Head = serde_json::from_slice(&bytes).map_err(wrong)?;
-        if head.format != FORMAT {
-            return Err(Error::content(path, format!("is not a model file (format `{}`)", head.format)));
-        }
-        if head.version != VERSION {
-            return Err(Error::content(
-                path,
-                format!(
-                    "has version {}, this program reads version {VERSION}: update the program, or fit again",
-                    head.version
-                ),
-            ));
-        }
+        let (_, bytes) = head(path)?;
+        let wrong = |e: serde_json::Error| unreadable(path, &e);
         let reader = BufReader::new(bytes.as_slice());
         let mut from = serde_json::Deserializer::from_reader(reader);
         let model = Self::deserialize(&mut from).map_err(wrong)?;

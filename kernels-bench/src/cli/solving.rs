@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{Points, Rows};
+use kernels_core::Rows;
 use kernels_solvers::{
     AutoRegression, BlockSource, Criterion, EigenPro, Error as SolverError, Falkon, GaussianProcess,
     InMemory, KernelClassifier, Krr, KrrModel, Method, Plan, RidgePath, SolveReport, svm, uniform_landmarks,
 };
 use nalgebra::DMatrix;
 
-use super::{Run, human, kernel};
+use super::{Run, human};
 use crate::{
     data::{Streamed, encode::Target},
     error::Error,
+    input::Input,
     model::Solver,
     vocabulary::RowKernel,
 };
@@ -81,8 +82,8 @@ pub(crate) struct Planned {
 }
 
 /// A fitted model and how it went.
-pub(crate) struct Fitted {
-    pub(crate) solver: Solver,
+pub(crate) struct Fitted<P: Input = Rows<f64>> {
+    pub(crate) solver: Solver<P>,
     pub(crate) ridge: Option<f64>,
     pub(crate) report: Option<SolveReport>,
 }
@@ -119,8 +120,8 @@ impl Solving {
     }
 
     /// The kernel's expression, or the default for these points.
-    pub(crate) fn kernel(&self, xs: &Rows<f64>) -> Result<RowKernel, Error> {
-        kernel(self.kernel.as_deref(), xs)
+    pub(crate) fn kernel<P: Input>(&self, xs: &P) -> Result<P::Kernel, Error> {
+        P::kernel(self.kernel.as_deref(), xs)
     }
 
     fn budgeted<K>(&self, run: &Run, kernel: K, streamed: bool) -> AutoRegression<K> {
@@ -185,15 +186,15 @@ impl Solving {
     }
 
     /// Fits data in memory as planned.
-    pub(crate) fn fit(
+    pub(crate) fn fit<P: Input>(
         &self,
         run: &Run,
         planned: &Planned,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
         checkpoint: Option<&PathBuf>,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<Fitted<P>, Error> {
         let given = self.given_ridge()?;
         let n = xs.len();
         let direct = |(solver, ridge)| Fitted { solver, ridge: Some(ridge), report: None };
@@ -271,15 +272,15 @@ impl Solving {
         fitted(model, report, &means, &data.target, ridge)
     }
 
-    fn on_centers<S: BlockSource<Points = Rows<f64>>>(
+    fn on_centers<S: BlockSource<Points: Input>>(
         &self,
         run: &Run,
         method: Method,
-        kernel: &RowKernel,
+        kernel: &<S::Points as Input>::Kernel,
         ridge: f64,
         source: &mut S,
         checkpoint: Option<&PathBuf>,
-    ) -> Result<(KrrModel<Rows<f64>, RowKernel>, SolveReport), Error> {
+    ) -> Result<(KrrModel<S::Points, <S::Points as Input>::Kernel>, SolveReport), Error> {
         let budget = (run.shared.memory / 4).clamp(65536, 64 << 20);
         let (n, seed) = (source.len(), run.shared.seed);
         let mut bar = run.progress("fitting");
@@ -306,13 +307,13 @@ impl Solving {
         Ok(fit.fit_source(source, &mut bar)?)
     }
 
-    fn machine(
+    fn machine<P: Input>(
         &self,
         run: &Run,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<Fitted<P>, Error> {
         let cache = run.shared.memory / 2;
         let mut bar = run.progress("fitting");
         let solver = match target {
@@ -366,19 +367,19 @@ fn centred(target: &Target) -> (DMatrix<f64>, Vec<f64>) {
 }
 
 /// The ridge of least leave-one-out error.
-pub(crate) fn best_ridge(kernel: &RowKernel, xs: &Rows<f64>, codes: &DMatrix<f64>) -> Result<f64, Error> {
+pub(crate) fn best_ridge<P: Input>(kernel: &P::Kernel, xs: &P, codes: &DMatrix<f64>) -> Result<f64, Error> {
     let path = RidgePath::new(kernel.clone(), xs, codes)?;
-    let ridges = RidgePath::<Rows<f64>, RowKernel>::default_ridges();
+    let ridges = RidgePath::<P, P::Kernel>::default_ridges();
     Ok(path.best(&ridges, Criterion::LeaveOneOut)?.ridge)
 }
 
-fn fitted(
-    model: KrrModel<Rows<f64>, RowKernel>,
+fn fitted<P: Input>(
+    model: KrrModel<P, P::Kernel>,
     report: SolveReport,
     means: &[f64],
     target: &Target,
     ridge: Option<f64>,
-) -> Result<Fitted, Error> {
+) -> Result<Fitted<P>, Error> {
     let model = model.raised(means)?;
     let solver = match target {
         Target::Numbers(_) => Solver::Krr(model),
@@ -388,13 +389,13 @@ fn fitted(
 }
 
 /// Fits a target exactly: the solver's part of a model, and its ridge.
-pub(crate) fn fit_target(
-    kernel: &RowKernel,
+pub(crate) fn fit_target<P: Input>(
+    kernel: &P::Kernel,
     ridge: Option<f64>,
-    xs: &Rows<f64>,
+    xs: &P,
     target: &Target,
-) -> Result<(Solver, f64), Error> {
-    let ridges = RidgePath::<Rows<f64>, RowKernel>::default_ridges();
+) -> Result<(Solver<P>, f64), Error> {
+    let ridges = RidgePath::<P, P::Kernel>::default_ridges();
     match (target, ridge) {
         (Target::Numbers(y), Some(ridge)) => {
             Ok((Solver::Krr(Krr::new(kernel.clone()).ridge(ridge).intercept(true).fit(xs, y)?), ridge))
