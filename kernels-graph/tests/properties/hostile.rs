@@ -93,7 +93,7 @@ proptest! {
     #[test]
     fn of_nodes(text in calls(NodeKernel::families().iter().collect()), graph in graph()) {
         let Ok(kernel) = text.parse::<NodeKernel>() else { return Ok(()) };
-        prop_assert_eq!(kernel.to_string().parse::<NodeKernel>().unwrap(), kernel.clone());
+        prop_assert_eq!(kernel.to_string().parse::<NodeKernel>().unwrap(), kernel);
         let n = graph.nodes();
         if let Ok(matrix) = kernel.matrix(graph.graph()) {
             prop_assert_eq!(matrix.shape(), (n, n));
