@@ -5,6 +5,7 @@ mod data;
 mod datasets;
 mod error;
 mod fetch;
+mod input;
 mod model;
 mod peers;
 mod report;

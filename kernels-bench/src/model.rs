@@ -2,7 +2,7 @@
 
 use std::{io::BufReader, path::Path};
 
-use kernels_core::{Points, Rows};
+use kernels_core::Rows;
 use kernels_solvers::{
     ClassifierModel, GpModel, KrrModel, ProbabilityScale,
     svm::{SvcModel, SvmModel},
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Output, encode::Encoder},
     error::Error,
-    vocabulary::RowKernel,
+    input::{Input, Origin},
 };
 
 /// The file's own mark and version.
@@ -22,9 +22,13 @@ const VERSION: u32 = 1;
 
 /// A fitted model with all that is needed to use it on new files.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Model {
+#[serde(bound = "")]
+pub(crate) struct Model<P: Input = Rows<f64>> {
     format: String,
     version: u32,
+    /// What the points are.
+    #[serde(default)]
+    pub(crate) origin: Origin,
     /// The kernel as text, for readers of the file.
     pub(crate) kernel: String,
     /// Name of the target column.
@@ -32,26 +36,27 @@ pub(crate) struct Model {
     /// Names of the classes; empty for regression.
     pub(crate) classes: Vec<String>,
     pub(crate) encoder: Encoder,
-    pub(crate) solver: Solver,
+    pub(crate) solver: Solver<P>,
 }
 
 /// The solver's part.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Solver {
-    Krr(KrrModel<Rows<f64>, RowKernel>),
-    Gp(Box<GpModel<Rows<f64>, RowKernel>>),
-    Classifier(ClassifierModel<Rows<f64>, RowKernel>),
+#[serde(bound = "")]
+pub(crate) enum Solver<P: Input = Rows<f64>> {
+    Krr(KrrModel<P, P::Kernel>),
+    Gp(Box<GpModel<P, P::Kernel>>),
+    Classifier(ClassifierModel<P, P::Kernel>),
     /// A regression on codes of the classes: the largest output wins.
-    Codes(KrrModel<Rows<f64>, RowKernel>),
-    Svm(SvcModel<Rows<f64>, RowKernel>),
-    SvmRegression(SvmModel<Rows<f64>, RowKernel>),
+    Codes(KrrModel<P, P::Kernel>),
+    Svm(SvcModel<P, P::Kernel>),
+    SvmRegression(SvmModel<P, P::Kernel>),
     /// One of `Codes` and `Svm`, and what its scores mean.
-    Calibrated(Box<Solver>, ProbabilityScale),
+    Calibrated(Box<Solver<P>>, ProbabilityScale),
 }
 
-impl Solver {
+impl<P: Input> Solver<P> {
     /// Predicted numbers of a regression; `None` for classifiers.
-    pub(crate) fn numbers(&self, xs: &Rows<f64>) -> Result<Option<Vec<f64>>, Error> {
+    pub(crate) fn numbers(&self, xs: &P) -> Result<Option<Vec<f64>>, Error> {
         Ok(Some(match self {
             Self::Krr(model) => model.predict(xs)?.as_slice().to_vec(),
             Self::Gp(model) => model.predict_mean(xs)?.as_slice().to_vec(),
@@ -62,7 +67,7 @@ impl Solver {
 
     /// Scores of a classifier, one column a class of `classes`; `None` for regressions. A class that training did not have scores
     /// as one that is clearly not it.
-    pub(crate) fn scores(&self, xs: &Rows<f64>, classes: usize) -> Result<Option<DMatrix<f64>>, Error> {
+    pub(crate) fn scores(&self, xs: &P, classes: usize) -> Result<Option<DMatrix<f64>>, Error> {
         let (known, scores) = match self {
             Self::Classifier(model) => (model.classes(), model.scores(xs)?),
             Self::Svm(model) => (model.classes(), model.scores(xs)?),
@@ -78,7 +83,7 @@ impl Solver {
     }
 
     /// Probabilities, one column for each of these classes; `None` where there are none.
-    pub(crate) fn probabilities(&self, xs: &Rows<f64>) -> Result<Option<(DMatrix<f64>, Vec<usize>)>, Error> {
+    pub(crate) fn probabilities(&self, xs: &P) -> Result<Option<(DMatrix<f64>, Vec<usize>)>, Error> {
         Ok(match self {
             Self::Classifier(model) => Some((model.predict_probability(xs)?, model.classes().to_vec())),
             Self::Calibrated(scorer, scale) => match scorer.scores(xs, scale.classes())? {
@@ -90,7 +95,7 @@ impl Solver {
     }
 
     /// Predicted indices of classes; `None` for regressions.
-    pub(crate) fn labels(&self, xs: &Rows<f64>) -> Result<Option<Vec<usize>>, Error> {
+    pub(crate) fn labels(&self, xs: &P) -> Result<Option<Vec<usize>>, Error> {
         Ok(Some(match self {
             Self::Classifier(model) => model.predict(xs)?,
             Self::Svm(model) => model.predict(xs)?,
@@ -127,14 +132,50 @@ impl Solver {
 struct Head {
     format: String,
     version: u32,
+    #[serde(default)]
+    origin: Origin,
 }
 
-impl Model {
-    pub(crate) fn new(target: &str, classes: Vec<String>, encoder: Encoder, solver: Solver) -> Self {
+/// What the points of a stored model are.
+pub(crate) fn origin(path: &Path) -> Result<Origin, Error> {
+    Ok(head(path)?.0.origin)
+}
+
+/// A model file and what it says of itself, when this program reads it.
+fn head(path: &Path) -> Result<(Head, Vec<u8>), Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, "open", e))?;
+    let head: Head = serde_json::from_slice(&bytes).map_err(|e| unreadable(path, &e))?;
+    if head.format != FORMAT {
+        return Err(Error::content(path, format!("is not a model file (format `{}`)", head.format)));
+    }
+    if head.version != VERSION {
+        return Err(Error::content(
+            path,
+            format!(
+                "has version {}, this program reads version {VERSION}: update the program, or fit again",
+                head.version
+            ),
+        ));
+    }
+    Ok((head, bytes))
+}
+
+fn unreadable(path: &Path, error: &serde_json::Error) -> Error {
+    Error::content(path, format!("is not a readable model: {error}; it may be truncated, fit again"))
+}
+
+impl<P: Input> Model<P> {
+    pub(crate) fn new(
+        target: &str,
+        classes: Vec<String>,
+        (encoder, origin): (Encoder, Origin),
+        solver: Solver<P>,
+    ) -> Self {
         let kernel = solver.kernel();
         Self {
             format: FORMAT.into(),
             version: VERSION,
+            origin,
             kernel,
             target: target.into(),
             classes,
@@ -150,23 +191,8 @@ impl Model {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, "open", e))?;
-        let wrong = |e: serde_json::Error| {
-            Error::content(path, format!("is not a readable model: {e}; it may be truncated, fit again"))
-        };
-        let head: Head = serde_json::from_slice(&bytes).map_err(wrong)?;
-        if head.format != FORMAT {
-            return Err(Error::content(path, format!("is not a model file (format `{}`)", head.format)));
-        }
-        if head.version != VERSION {
-            return Err(Error::content(
-                path,
-                format!(
-                    "has version {}, this program reads version {VERSION}: update the program, or fit again",
-                    head.version
-                ),
-            ));
-        }
+        let (_, bytes) = head(path)?;
+        let wrong = |e: serde_json::Error| unreadable(path, &e);
         let reader = BufReader::new(bytes.as_slice());
         let mut from = serde_json::Deserializer::from_reader(reader);
         let model = Self::deserialize(&mut from).map_err(wrong)?;

@@ -197,3 +197,159 @@ fn grams_of_paths_and_strings_at_the_command_line() {
     let wrong = ["--kernel", "gak()", "--x", "ragged.npy", "--lengths", "x.npy", "--out", "w.npy"];
     assert!(!gram_command(at, &wrong).0);
 }
+
+fn kernels(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kernels"));
+    let output = command.current_dir(folder).args(arguments).arg("--quiet").output().unwrap();
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[track_caller]
+fn fine(folder: &Path, arguments: &[&str]) -> String {
+    let (fine, text) = kernels(folder, arguments);
+    assert!(fine, "{arguments:?}: {text}");
+    text
+}
+
+/// Of two channels one rises first, which is the label; at any time, in 8 to 13 knots. The other target is the height.
+fn rising(series: usize) -> Vec<(usize, f64, Vec<[f64; 2]>)> {
+    let fraction = |i: usize, step: f64| (i as f64 * step).fract();
+    (0..series)
+        .map(|i| {
+            let (length, label) = (8 + i % 6, i * 7 % 2);
+            let height = 1.0 + fraction(i, 0.618_033_988_749_894_9);
+            let first = 0.2 + 0.2 * fraction(i, 0.754_877_666_246_692_7);
+            let times = if label == 0 { [first, first + 0.4] } else { [first + 0.4, first] };
+            let knot = |t: usize| {
+                let s = t as f64 / (length - 1) as f64;
+                times.map(|time| height / (1.0 + (-20.0 * (s - time)).exp()))
+            };
+            (label, height, (0..length).map(knot).collect())
+        })
+        .collect()
+}
+
+/// A row a knot, the rows of two series at a time in turns.
+fn table(at: &Path, name: &str, series: &[(usize, f64, Vec<[f64; 2]>)]) {
+    let mut text = "run,a,b,height,first\n".to_owned();
+    for (pair, both) in series.chunks(2).enumerate() {
+        for t in 0..13 {
+            for (k, (label, height, knots)) in both.iter().enumerate() {
+                if let Some([a, b]) = knots.get(t) {
+                    let first = if *label == 0 { "a" } else { "b" };
+                    text += &format!("run {},{a},{b},{height},{first}\n", 2 * pair + k);
+                }
+            }
+        }
+    }
+    std::fs::write(at.join(name), text).unwrap();
+}
+
+#[test]
+fn series_of_a_table_are_fitted_predicted_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let all = rising(44);
+    table(at, "train.csv", &all[..30]);
+    table(at, "test.csv", &all[30..]);
+    let of = ["--series", "run", "--drop", "height"];
+    let said = fine(at, &[&["fit", "train.csv", "--out", "model.json"], &of[..]].concat());
+    assert!(said.contains("classification of `first` on 30 series, 2 channels"), "{said}");
+    fine(at, &["predict", "model.json", "test.csv", "--proba", "--out", "predicted.csv"]);
+    let predicted = std::fs::read_to_string(at.join("predicted.csv")).unwrap();
+    let mut lines = predicted.lines();
+    assert_eq!(lines.next().unwrap(), "run,first,p_a,p_b");
+    for (i, (line, (label, ..))) in lines.zip(&all[30..]).enumerate() {
+        let expected = if *label == 0 { "a" } else { "b" };
+        assert!(line.starts_with(&format!("run {i},{expected},")), "{line}");
+    }
+    let stored: serde_json::Value = serde_json::from_str(&fine(
+        at,
+        &[&["evaluate", "test.csv", "--model", "model.json", "--json"], &of[..]].concat(),
+    ))
+    .unwrap();
+    assert_eq!(stored["scores"]["accuracy"], 1.0, "{stored}");
+    // Every solver, and hyper-parameters chosen by a likelihood, on the other target.
+    let heights = ["--series", "run", "--target", "height", "--drop", "first"];
+    let lift = "signature(static=rbf(length_scale=2), time=true, normalize=true)";
+    for more in [&["--solver", "gp"][..], &["--solver", "svm"], &["--solver", "cg"], &["--solver", "falkon"]]
+    {
+        let fit = [&["fit", "train.csv", "--kernel", lift, "--out", "m.json"], &heights[..], more].concat();
+        fine(at, &fit);
+        let measured =
+            fine(at, &[&["evaluate", "test.csv", "--model", "m.json", "--json"], &heights[..]].concat());
+        let scores: serde_json::Value = serde_json::from_str(&measured).unwrap();
+        assert!(scores["scores"]["r2"].as_f64().unwrap() > 0.8, "{more:?}: {measured}");
+    }
+    let tune =
+        ["tune", "train.csv", "--kernel", lift, "--restarts", "0", "--iterations", "5", "--out", "t.json"];
+    let said = fine(at, &[&tune[..], &heights[..]].concat());
+    assert!(said.contains("searched on 30 of 30 series, 2 channels"), "{said}");
+    let with_variance = fine(at, &["predict", "t.json", "test.csv", "--variance"]);
+    assert!(with_variance.starts_with("run,height,height_sd\nrun 0,"), "{with_variance}");
+    let validated = fine(
+        at,
+        &[&["evaluate", "train.csv", "--kernel", "gak(length_scale=2)", "--folds", "3"], &of[..]].concat(),
+    );
+    assert!(validated.contains("3-fold cross-validation on 30 series"), "{validated}");
+
+    let (fits, message) = kernels(at, &["fit", "train.csv", "--series", "run", "--target", "a"]);
+    assert!(!fits && message.contains("has the targets `"), "{message}");
+    let (fits, message) = kernels(at, &[&["fit", "train.csv", "--kernel", "rbf()"], &of[..]].concat());
+    assert!(
+        !fits && message.contains("a kernel on rows becomes one on paths by signature(static=…)"),
+        "{message}"
+    );
+    let (fits, message) = kernels(at, &["fit", "train.csv", "--series", "runs"]);
+    assert!(!fits && message.contains("there is no column `runs`"), "{message}");
+}
+
+#[test]
+fn series_of_arrays_and_of_rows_and_strings() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let all = rising(30);
+    let values: Vec<f64> = all.iter().flat_map(|(.., knots)| knots.concat()).collect();
+    let lengths: Vec<f64> = all.iter().map(|(.., knots)| knots.len() as f64).collect();
+    write_npy(&at.join("knots.npy"), &format!("{}, 2", values.len() / 2), &values);
+    write_npy(&at.join("lengths.npy"), "30,", &lengths);
+    let labels: Vec<String> = all.iter().map(|(label, ..)| label.to_string()).collect();
+    std::fs::write(at.join("y.csv"), format!("label\n{}\n", labels.join("\n"))).unwrap();
+    let array = ["knots.npy", "--lengths", "lengths.npy"];
+    let fit = [&["fit"], &array[..], &["--targets", "y.csv", "--solver", "svm", "--out", "m.json"]].concat();
+    assert!(fine(at, &fit).contains("30 series, 2 channels"));
+    let said = fine(at, &[&["predict", "m.json"], &array[..]].concat());
+    assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), labels);
+    let (fits, message) = kernels(at, &[&["fit"], &array[..]].concat());
+    assert!(!fits && message.contains("--targets"), "{message}");
+
+    // Rows of a table: the first channel alone, empty cells after the end.
+    let row = |(label, _, knots): &(usize, f64, Vec<[f64; 2]>)| {
+        let cells: Vec<String> =
+            (0..13).map(|t| knots.get(t).map_or(String::new(), |k| k[0].to_string())).collect();
+        format!("{},{}", cells.join(","), if *label == 0 { "early" } else { "late" })
+    };
+    let head: Vec<String> = (0..13).map(|t| format!("t{t}")).collect();
+    let rows: Vec<String> = all.iter().map(row).collect();
+    std::fs::write(at.join("rows.csv"), format!("{},when\n{}\n", head.join(","), rows.join("\n"))).unwrap();
+    let said = fine(at, &["fit", "rows.csv", "--points", "paths", "--out", "r.json"]);
+    assert!(said.contains("classification of `when` on 30 series, 1 channels"), "{said}");
+    let said = fine(at, &["predict", "r.json", "rows.csv"]);
+    let right =
+        said.lines().skip(1).zip(&all).filter(|(line, (label, ..))| (*line == "early") == (*label == 0));
+    assert!(right.count() >= 28, "{said}");
+
+    // Strings, one a line: do they hold `ab`?
+    let words: Vec<String> =
+        (0..24_usize).map(|i| format!("{}{}", ["xab", "xba"][i % 2], "xy".repeat(1 + i % 3))).collect();
+    std::fs::write(at.join("words.txt"), words.join("\n")).unwrap();
+    let labels: Vec<&str> = (0..24_usize).map(|i| ["yes", "no"][i % 2]).collect();
+    std::fs::write(at.join("labels.csv"), format!("holds\n{}\n", labels.join("\n"))).unwrap();
+    let kernel = "normalize(spectrum(k=2))";
+    fine(at, &["fit", "words.txt", "--targets", "labels.csv", "--kernel", kernel, "--out", "s.json"]);
+    let said = fine(at, &["predict", "s.json", "words.txt"]);
+    assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), labels);
+    let said = fine(at, &["evaluate", "words.txt", "--targets", "labels.csv", "--kernel", kernel]);
+    assert!(said.contains("cross-validation on 24 strings"), "{said}");
+}

@@ -42,11 +42,18 @@ pub trait Kernel<P: Points + ?Sized>: Describe + Send + Sync {
     /// The shape of `out` must be [`Block::shape`]; [`gram`](crate::gram) and its siblings see to that.
     fn block(&self, at: &Block<'_, P>, mut out: Tile<'_, P::Scalar>, ws: &mut Workspace<P::Scalar>) {
         let (rows, cols) = (at.rows(), at.cols());
+        // A pair of one data set is taken as (later, earlier), and once where it stands twice.
+        let half = at.is_within() && rows == cols;
         for (j, c) in cols.enumerate() {
-            let y = at.ys().point(c);
-            for (i, r) in rows.clone().enumerate() {
-                out[(i, j)] = self.eval(at.xs().point(r), y);
+            let first = if half { j } else { 0 };
+            for (i, r) in rows.clone().enumerate().skip(first) {
+                let turned = at.is_within() && r < c;
+                let (x, y) = if turned { (c, r) } else { (r, c) };
+                out[(i, j)] = self.eval(at.xs().point(x), at.ys().point(y));
             }
+        }
+        if half {
+            out.fill_upper_triangle_with_lower_triangle();
         }
         let _ = ws;
     }

@@ -110,12 +110,13 @@ pub use dot::*;
 pub use engine::{LazyCross, LazyGram, cross_gram, cross_gram_into, gram, gram_gradient, gram_into};
 pub use error::Error;
 pub use expr::{
-    AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary, parse,
+    AnyKernel, Arguments, Build, Call, DynKernel, Expr, Family, Parameter, Readable, Value, Vocabulary,
+    parse, read_call,
 };
 pub use features::{
     FeatureMap, GegenbauerFeatures, LearnedFourier, RandomBinning, RandomFourier, SoftmaxFeatures, Spectral,
-    SpectralQuantile, StructuredFourier, TaylorFeatures, TensorSketch, UniversalFeatures, exact_attention,
-    features, linear_attention, sphere_eigenvalues,
+    SpectralQuantile, StructuredFourier, TaylorFeatures, TensorSketch, TrigonometricFeatures,
+    UniversalFeatures, exact_attention, features, linear_attention, sphere_eigenvalues,
 };
 #[cfg(feature = "dense")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dense")))]
@@ -146,3 +147,8 @@ pub use spectral_mixture::SpectralMixture;
 pub use warp::{Transformation, Warped};
 pub use workspace::Workspace;
 pub use zonal::*;
+
+/// The examples of the crate's page run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

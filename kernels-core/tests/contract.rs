@@ -2,6 +2,9 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
+#[path = "contract/hostile.rs"]
+mod hostile;
+
 use kernels_core::{
     AnyKernel, Cauchy, Dense, Describe, Error, Exponential, Kernel, Laplacian, LazyGram, LengthScale, Matern,
     Points, RandomFourier, RationalQuadratic, Rbf, Readable, Rows, ScaledOperator, Shifted, Spectral,
@@ -330,7 +333,11 @@ fn errors_point_at_the_column_and_list_what_exists() {
         ("rbf(length_scale=[1, x])", 22, "list of numbers"),
         ("matern(nu=-0.7)", 1, "above 0, at most 100"),
         ("matern(nu=word)", 11, "must be a number"),
-        ("polynomial(degree=2.5)", 12, "integer from 1"),
+        ("polynomial(degree=2.5)", 19, "integer from 1"),
+        // A name that does not exist may be why a value is wrong; a value that is wrong is not why others are not read.
+        ("matern(nu=-0.7, length=2)", 17, "unknown parameter of `matern` `length`"),
+        ("matern(nu=-0.7, length_scale=2)", 1, "above 0, at most 100"),
+        ("polynomial(degree=x, gamma=1)", 19, "integer from 1"),
         ("normalize()", 1, "needs a kernel"),
         ("normalize(3)", 11, "must be a kernel"),
         ("normalize(rbf(), 3)", 18, "no room"),
@@ -347,6 +354,8 @@ fn errors_point_at_the_column_and_list_what_exists() {
     let deep = "(".repeat(100_000);
     assert!(error(&deep).to_string().contains("levels of nesting"));
     assert!(error(&"normalize(".repeat(100_000)).to_string().contains("levels of nesting"));
+    let limit: AnyKernel<f64> = "matern(nu=inf, length_scale=3)".parse().unwrap();
+    assert_eq!(limit, "rbf(length_scale=3)".parse().unwrap());
 }
 
 fn value() -> impl Strategy<Value = String> {

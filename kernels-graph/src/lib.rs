@@ -72,3 +72,8 @@ pub use walks::{
     deconvolve, expected_error, fit_modulation, learn_modulation, modulation_exponential,
     modulation_inverse_power, modulation_power,
 };
+
+/// The examples of the crate's page run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,148 +2,108 @@
 
 use std::{fmt, str::FromStr};
 
-use kernels_core::{Error as CoreError, Expr, Family, Parameter, Value, parse};
+use kernels_core::{Arguments, Error as CoreError, Family, Parameter, Points, read_call};
 
 use crate::{Error, Laplacian, NodeKernel};
 
-const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
-    Parameter { name, default, meaning }
-}
-
-const LAPLACIAN: Parameter = p("laplacian", "symmetric", "symmetric or combinatorial");
-
-const fn family(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    parameters: &'static [Parameter],
-) -> Family {
-    Family { name, summary, formula, of_kernel: false, parameters, definiteness: "positive definite" }
-}
+const LAPLACIAN: Parameter = Parameter::new("laplacian", "symmetric", "symmetric or combinatorial");
 
 static FAMILIES: [Family; 10] = [
-    family("diffusion", "heat on a graph", "exp(-t L)", &[p("t", "1", "time, 0 or above"), LAPLACIAN]),
-    family(
+    Family::new(
+        "diffusion",
+        "heat on a graph",
+        "exp(-t L)",
+        &[Parameter::new("t", "1", "time, 0 or above"), LAPLACIAN],
+    ),
+    Family::new(
         "regularized_laplacian",
         "regularised Laplacian; the forest kernel for degree 1",
         "(I + sigma2 L)^-degree",
-        &[p("sigma2", "1", "above 0"), p("degree", "1", "above 0"), LAPLACIAN],
+        &[Parameter::new("sigma2", "1", "above 0"), Parameter::new("degree", "1", "above 0"), LAPLACIAN],
     ),
-    family(
+    Family::new(
         "p_step",
         "random walk of some steps",
         "(a I - L)^steps, L symmetric",
-        &[p("a", "2", "2 or above"), p("steps", "2", "1 or above")],
+        &[Parameter::new("a", "2", "2 or above"), Parameter::new("steps", "2", "1 or above")],
     ),
-    family("inverse_cosine", "inverse cosine", "cos(π L/4), L symmetric", &[]),
-    family(
+    Family::new("inverse_cosine", "inverse cosine", "cos(π L/4), L symmetric", &[]),
+    Family::new(
         "graph_matern",
         "Matérn on a graph",
         "(2 nu/kappa² + L)^-nu, exp(-kappa² L/2) for nu = inf",
         &[
-            p("nu", "1.5", "smoothness, above 0, or inf"),
-            p("kappa", "1", "length, above 0"),
-            p("normalize", "true", "a mean diagonal of 1, not available to walks; else n times the matrix"),
+            Parameter::new("nu", "1.5", "smoothness, above 0, or inf"),
+            Parameter::new("kappa", "1", "length, above 0"),
+            Parameter::new(
+                "normalize",
+                "true",
+                "a mean diagonal of 1, not available to walks; else n times the matrix",
+            ),
             LAPLACIAN,
         ],
     ),
-    family(
+    Family::new(
         "page_rank",
         "personalised PageRank in its symmetric form",
         "alpha (I - (1 - alpha) S)^-1",
-        &[p("alpha", "0.15", "probability of a restart, above 0, at most 1")],
+        &[Parameter::new("alpha", "0.15", "probability of a restart, above 0, at most 1")],
     ),
-    family(
+    Family::new(
         "von_neumann",
         "von Neumann, Katz",
         "(I - alpha A)^-1",
-        &[p("alpha", "0.01", "above 0, below 1/ρ(A)")],
+        &[Parameter::new("alpha", "0.01", "above 0, below 1/ρ(A)")],
     ),
-    family("communicability", "communicability", "exp(beta A)", &[p("beta", "1", "a number")]),
-    family(
+    Family::new(
+        "communicability",
+        "communicability",
+        "exp(beta A)",
+        &[Parameter::new("beta", "1", "a number")],
+    ),
+    Family::new(
         "regularized_commute_time",
         "regularised commute time",
         "(D - alpha A)^-1",
-        &[p("alpha", "0.5", "above 0, below 1")],
+        &[Parameter::new("alpha", "0.5", "above 0, below 1")],
     ),
-    family("commute_time", "commute time", "pseudo-inverse of L = D - A", &[]),
+    Family::new("commute_time", "commute time", "pseudo-inverse of L = D - A", &[]),
 ];
 
-/// The arguments of a call, by name.
-struct Given {
-    family: &'static Family,
-    arguments: Vec<(String, Value)>,
+fn laplacian<P: Points + 'static>(given: &mut Arguments<'_, P>) -> Result<Laplacian, CoreError> {
+    Ok(match given.choice("laplacian", &["symmetric", "combinatorial"])? {
+        "symmetric" => Laplacian::Symmetric,
+        _ => Laplacian::Combinatorial,
+    })
 }
 
-fn syntax(message: String) -> Error {
-    CoreError::Syntax { column: 1, message }.into()
-}
-
-fn names(all: impl Iterator<Item = &'static str>) -> String {
-    all.collect::<Vec<_>>().join(", ")
-}
-
-impl Given {
-    fn take(&mut self, name: &str) -> Option<Value> {
-        let at = self.arguments.iter().position(|(key, _)| key == name)?;
-        Some(self.arguments.remove(at).1)
-    }
-
-    fn number(&mut self, name: &str, default: f64) -> Result<f64, Error> {
-        match self.take(name) {
-            None => Ok(default),
-            Some(Value::Number(value)) => Ok(value),
-            Some(Value::Word(word)) if word == "inf" => Ok(f64::INFINITY),
-            Some(other) => Err(syntax(format!("`{name}` must be a number, not {other}"))),
+fn build<P: Points + 'static>(given: &mut Arguments<'_, P>) -> Result<NodeKernel, CoreError> {
+    Ok(match given.name() {
+        "diffusion" => NodeKernel::Diffusion { t: given.number("t", 1.0)?, laplacian: laplacian(given)? },
+        "regularized_laplacian" => NodeKernel::RegularizedLaplacian {
+            sigma2: given.number("sigma2", 1.0)?,
+            degree: given.number("degree", 1.0)?,
+            laplacian: laplacian(given)?,
+        },
+        "p_step" => {
+            let (a, steps) = (given.number("a", 2.0)?, given.count("steps", 2)?);
+            NodeKernel::RandomWalk { a, steps }
         }
-    }
-
-    fn word(&mut self, name: &str, choices: [&'static str; 2]) -> Result<bool, Error> {
-        match self.take(name) {
-            None => Ok(false),
-            Some(Value::Word(word)) if choices.contains(&word.as_str()) => Ok(word == choices[1]),
-            Some(other) => {
-                Err(syntax(format!("`{name}` must be {} or {}, not {other}", choices[0], choices[1])))
-            }
+        "inverse_cosine" => NodeKernel::InverseCosine,
+        "graph_matern" => NodeKernel::Matern {
+            nu: given.number("nu", 1.5)?,
+            kappa: given.number("kappa", 1.0)?,
+            normalize: given.flag("normalize", true)?,
+            laplacian: laplacian(given)?,
+        },
+        "page_rank" => NodeKernel::PageRank { alpha: given.number("alpha", 0.15)? },
+        "von_neumann" => NodeKernel::VonNeumann { alpha: given.number("alpha", 0.01)? },
+        "communicability" => NodeKernel::Communicability { beta: given.number("beta", 1.0)? },
+        "regularized_commute_time" => {
+            NodeKernel::RegularizedCommuteTime { alpha: given.number("alpha", 0.5)? }
         }
-    }
-
-    fn laplacian(&mut self) -> Result<Laplacian, Error> {
-        let combinatorial = self.word("laplacian", ["symmetric", "combinatorial"])?;
-        Ok(if combinatorial { Laplacian::Combinatorial } else { Laplacian::Symmetric })
-    }
-
-    fn kernel(&mut self) -> Result<NodeKernel, Error> {
-        Ok(match self.family.name {
-            "diffusion" => NodeKernel::Diffusion { t: self.number("t", 1.0)?, laplacian: self.laplacian()? },
-            "regularized_laplacian" => NodeKernel::RegularizedLaplacian {
-                sigma2: self.number("sigma2", 1.0)?,
-                degree: self.number("degree", 1.0)?,
-                laplacian: self.laplacian()?,
-            },
-            "p_step" => {
-                let (a, steps) = (self.number("a", 2.0)?, self.number("steps", 2.0)?);
-                if !((1.0..=1e6).contains(&steps) && steps.fract() <= 0.0) {
-                    return Err(syntax(format!("`steps` must be a whole number from 1, not {steps}")));
-                }
-                NodeKernel::RandomWalk { a, steps: steps as u32 }
-            }
-            "inverse_cosine" => NodeKernel::InverseCosine,
-            "graph_matern" => NodeKernel::Matern {
-                nu: self.number("nu", 1.5)?,
-                kappa: self.number("kappa", 1.0)?,
-                normalize: !self.word("normalize", ["true", "false"])?,
-                laplacian: self.laplacian()?,
-            },
-            "page_rank" => NodeKernel::PageRank { alpha: self.number("alpha", 0.15)? },
-            "von_neumann" => NodeKernel::VonNeumann { alpha: self.number("alpha", 0.01)? },
-            "communicability" => NodeKernel::Communicability { beta: self.number("beta", 1.0)? },
-            "regularized_commute_time" => {
-                NodeKernel::RegularizedCommuteTime { alpha: self.number("alpha", 0.5)? }
-            }
-            _ => NodeKernel::CommuteTime,
-        })
-    }
+        _ => NodeKernel::CommuteTime,
+    })
 }
 
 /// Reads one family: `diffusion(t=2, laplacian=combinatorial)`. Values are checked where the kernel meets a graph.
@@ -161,27 +121,7 @@ impl FromStr for NodeKernel {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let Expr::Call(call) = parse(text)? else {
-            return Err(syntax(
-                "a kernel on nodes is one family: no sums, products or numbers in front".to_owned(),
-            ));
-        };
-        let Some(family) = FAMILIES.iter().find(|family| family.name == call.name) else {
-            let known = names(FAMILIES.iter().map(|family| family.name));
-            return Err(syntax(format!("unknown kernel on nodes `{}`; there are: {known}", call.name)));
-        };
-        if !call.operands.is_empty() {
-            return Err(syntax(format!("`{}`: name the arguments: key=value", call.name)));
-        }
-        let mut given = Given { family, arguments: call.arguments };
-        let kernel = given.kernel()?;
-        match given.arguments.first() {
-            None => Ok(kernel),
-            Some((key, _)) => {
-                let known = names(family.parameters.iter().map(|p| p.name));
-                Err(syntax(format!("unknown parameter of `{}` `{key}`; there are: {known}", family.name)))
-            }
-        }
+        Ok(read_call(text, "kernel on nodes", &FAMILIES, build)?)
     }
 }
 

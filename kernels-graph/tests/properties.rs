@@ -7,6 +7,8 @@ mod between;
 mod data;
 #[path = "properties/edges.rs"]
 mod edges;
+#[path = "properties/hostile.rs"]
+mod hostile;
 
 use kernels_core::dense::SymmetricEigen;
 use kernels_graph::{

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use kernels_core::{Points, Rows};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::{Data, Run, solving::Solving};
+use super::{Data, Run, solving::Solving, training::Training};
 use crate::{
-    data::encode::Target,
+    data::{Kind, encode::Target},
     error::Error,
-    model::{Model, Solver},
+    input::{Input, Origin},
+    model::{Model, Solver, origin},
     scores::{Scores, classification, regression},
 };
 
@@ -37,7 +37,14 @@ impl Evaluate {
             return self.stored(run, path);
         }
         self.solving.check()?;
-        let training = self.data.read()?;
+        match self.data.kind()? {
+            Kind::Rows | Kind::Images => self.cross_validate(run, &self.data.read()?),
+            Kind::Paths => self.cross_validate(run, &self.data.read_paths()?),
+            Kind::Strings => self.cross_validate(run, &self.data.read_strings()?),
+        }
+    }
+
+    fn cross_validate<P: Input>(&self, run: &Run, training: &Training<P>) -> Result<(), Error> {
         let n = training.xs.len();
         if self.folds < 2 || self.folds > n {
             return Err(Error::Choice(format!(
@@ -50,7 +57,7 @@ impl Evaluate {
             Target::Classes(_, names) => names.len(),
             Target::Numbers(_) => 1,
         };
-        let planned = self.solving.plan(run, n - n / self.folds, training.xs.dim(), outputs, false)?;
+        let planned = self.solving.plan(run, n - n / self.folds, training.xs.numbers(), outputs, false)?;
         run.tell(&format!("plan    {}", planned.text));
         let mut order: Vec<usize> = (0..n).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(run.shared.seed));
@@ -70,7 +77,8 @@ impl Evaluate {
         }
         drop(bar);
         let scores = Scores::mean(&parts);
-        let title = format!("{}-fold cross-validation on {n} rows, kernel {kernel}", self.folds);
+        let told = training.xs.told();
+        let title = format!("{}-fold cross-validation on {told}, kernel {kernel}", self.folds);
         let object = json!({"command": "evaluate", "rows": n, "folds": self.folds, "kernel": kernel.to_string(),
             "method": planned.plan.method.to_string(), "scores": scores.to_json()});
         run.report(&format!("{title}\n{scores}"), object);
@@ -78,14 +86,33 @@ impl Evaluate {
     }
 
     fn stored(&self, run: &Run, path: &std::path::Path) -> Result<(), Error> {
-        let model = Model::read(path)?;
-        let (xs, y) = self.data.read_for(&model)?;
-        // The baseline of a stored model is that of the table itself: its training targets are not kept.
-        let scores = measure(&model.solver, &xs, &y, &y)?;
-        let object = json!({"command": "evaluate", "rows": xs.len(), "kernel": model.kernel, "scores": scores.to_json()});
-        run.report(&format!("stored model on {} rows, kernel {}\n{scores}", xs.len(), model.kernel), object);
-        Ok(())
+        match origin(path)? {
+            Origin::Rows => {
+                let model = Model::read(path)?;
+                let held = self.data.read_for(&model)?;
+                measured(run, &model, &held)
+            }
+            Origin::Paths(_) => {
+                let model = Model::read(path)?;
+                let held = self.data.read_paths_for(&model)?;
+                measured(run, &model, &held)
+            }
+            Origin::Strings => {
+                let model = Model::read(path)?;
+                let held = self.data.read_strings_for(&model)?;
+                measured(run, &model, &held)
+            }
+        }
     }
+}
+
+fn measured<P: Input>(run: &Run, model: &Model<P>, (xs, y): &(P, Target)) -> Result<(), Error> {
+    // The baseline of a stored model is that of the data themselves: its training targets are not kept.
+    let scores = measure(&model.solver, xs, y, y)?;
+    let object =
+        json!({"command": "evaluate", "rows": xs.len(), "kernel": model.kernel, "scores": scores.to_json()});
+    run.report(&format!("stored model on {}, kernel {}\n{scores}", xs.told(), model.kernel), object);
+    Ok(())
 }
 
 fn select(target: &Target, rows: &[usize]) -> Target {
@@ -98,9 +125,9 @@ fn select(target: &Target, rows: &[usize]) -> Target {
 }
 
 /// Scores of a fitted solver on held-out rows, beside the trivial baseline of the training rows.
-pub(crate) fn measure(
-    solver: &Solver,
-    xs: &Rows<f64>,
+pub(crate) fn measure<P: Input>(
+    solver: &Solver<P>,
+    xs: &P,
     train: &Target,
     test: &Target,
 ) -> Result<Scores, Error> {

@@ -45,10 +45,12 @@ use crate::{error::Error, vocabulary::RowKernel};
 ///   kernels predict model.json new.csv --variance --out predictions.csv
 ///   kernels kernels                                which kernels there are
 ///   kernels kernels matern                         one of them, with parameters and defaults
+///   kernels fit runs.csv --series run --target label --out model.json      series: a row a knot
 ///   kernels gram --kernel "rbf(length_scale=2)" --x points.npy --out K.npy
 ///
 /// DATA  Tables are CSV (comma, semicolon or tab; .gz too) with a header line, Parquet, or NPY. Text columns become
-/// categories; numbers are standardised. Rows are samples.
+/// categories; numbers are standardised. Rows are samples; or knots of series (--series), or series themselves (--points
+/// paths). Paths are NPY (n, length, d) too, and strings lines of text: these have --targets in a file of their own.
 ///
 /// KERNELS  are expressions: names with parameters, joined by + and *, with numbers as scales:
 /// "1.5 * matern(nu=2.5, length_scale=[0.3, 2]) + white(variance=0.01)".

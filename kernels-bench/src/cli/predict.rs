@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use kernels_core::Paths;
 use serde_json::{Value, json};
 
 use super::{Out, Run};
 use crate::{
-    data::{Output, read_table},
+    data::{Output, Series, read_strings, read_table},
     error::Error,
-    model::{Model, Solver},
+    input::{Input, Layout, Origin},
+    model::{Model, Solver, origin},
 };
 
 /// Options of `predict`.
@@ -17,8 +19,12 @@ use crate::{
 pub(crate) struct Predict {
     /// Model file of `fit` or `tune`.
     model: PathBuf,
-    /// Table with the columns the model was trained on; others are not looked at.
+    /// Table with the columns the model was trained on, others are not looked at; for models of paths and strings a file as
+    /// they were fitted to.
     data: PathBuf,
+    /// Lengths of the paths whose knots `data` holds one after the other, for models of paths.
+    #[arg(long)]
+    lengths: Option<PathBuf>,
     /// Add a column of probability for each class.
     #[arg(long)]
     proba: bool,
@@ -42,21 +48,56 @@ impl Predict {
             )));
         }
         let output = self.out.out.as_deref().map(Output::create).transpose()?;
-        let model = Model::read(&self.model)?;
-        let table = read_table(&self.data)?;
-        let (xs, rows) = model.encoder.encode(&table)?;
-        let columns = self.columns(&model, &xs)?;
+        let origin = origin(&self.model)?;
+        if self.lengths.is_some() && !matches!(origin, Origin::Paths(Layout::Array)) {
+            return Err(Error::Choice(
+                "--lengths is for models of paths that were fitted to arrays".to_owned(),
+            ));
+        }
+        match &origin {
+            Origin::Rows => {
+                let model = Model::read(&self.model)?;
+                let table = read_table(&self.data)?;
+                let (xs, rows) = model.encoder.encode(&table)?;
+                let numbers = || ("row".to_owned(), rows.iter().map(usize::to_string).collect());
+                let names = (rows.len() < table.rows).then(numbers);
+                self.write(run, &model, &xs, names, output)
+            }
+            Origin::Paths(layout) => {
+                let model: Model<Paths<f64>> = Model::read(&self.model)?;
+                let series = Series::read(&self.data, self.lengths.as_deref(), layout, Some(&model.target))?;
+                let xs = series.encode(&model.encoder)?;
+                let names = match (layout, &series.names) {
+                    (Layout::Column(column), Some(names)) => Some((column.clone(), names.clone())),
+                    _ => None,
+                };
+                self.write(run, &model, &xs, names, output)
+            }
+            Origin::Strings => {
+                let model = Model::read(&self.model)?;
+                self.write(run, &model, &read_strings(&self.data)?, None, output)
+            }
+        }
+    }
+
+    /// Predicts and writes; with a first column of names.
+    fn write<P: Input>(
+        &self,
+        run: &Run,
+        model: &Model<P>,
+        xs: &P,
+        names: Option<(String, Vec<String>)>,
+        output: Option<Output>,
+    ) -> Result<(), Error> {
+        let columns: Vec<_> = names.into_iter().chain(self.columns(model, xs)?).collect();
+        let n = xs.len();
         run.stopped()?;
 
         let mut csv = csv::Writer::from_writer(Vec::new());
         let failed = |e: csv::Error| Error::Choice(format!("cannot write predictions: {e}"));
-        let numbered = rows.len() < table.rows;
-        let first = numbered.then(|| "row".to_owned());
-        csv.write_record(first.into_iter().chain(columns.iter().map(|c| c.0.clone()))).map_err(failed)?;
-        for (i, row) in rows.iter().enumerate() {
-            let first = numbered.then(|| row.to_string());
-            csv.write_record(first.into_iter().chain(columns.iter().map(|c| c.1[i].clone())))
-                .map_err(failed)?;
+        csv.write_record(columns.iter().map(|c| &c.0)).map_err(failed)?;
+        for i in 0..n {
+            csv.write_record(columns.iter().map(|c| &c.1[i])).map_err(failed)?;
         }
         let text = csv.into_inner().map_err(|e| Error::Choice(format!("cannot write predictions: {e}")))?;
         let written = self.out.out.as_ref().map(|p| p.display().to_string());
@@ -64,14 +105,13 @@ impl Predict {
             Some(mut output) => {
                 output.write(&text)?;
                 output.finish()?;
-                let text =
-                    format!("{} predictions written to {}", rows.len(), written.clone().unwrap_or_default());
-                run.report(&text, json!({"command": "predict", "rows": rows.len(), "out": written}));
+                let text = format!("{n} predictions written to {}", written.clone().unwrap_or_default());
+                run.report(&text, json!({"command": "predict", "rows": n, "out": written}));
             }
             None => {
                 let values: serde_json::Map<String, Value> =
                     columns.iter().map(|(name, values)| (name.clone(), json!(values))).collect();
-                let object = json!({"command": "predict", "rows": rows.len(), "predictions": values});
+                let object = json!({"command": "predict", "rows": n, "predictions": values});
                 run.report(&String::from_utf8_lossy(&text), object);
             }
         }
@@ -79,11 +119,7 @@ impl Predict {
     }
 
     /// Columns of the result, as text that reads back as the same numbers.
-    fn columns(
-        &self,
-        model: &Model,
-        xs: &kernels_core::Rows<f64>,
-    ) -> Result<Vec<(String, Vec<String>)>, Error> {
+    fn columns<P: Input>(&self, model: &Model<P>, xs: &P) -> Result<Vec<(String, Vec<String>)>, Error> {
         let text = |values: &[f64]| -> Vec<String> { values.iter().map(f64::to_string).collect() };
         let wants_variance = self.variance || self.interval.is_some();
         if wants_variance && !matches!(model.solver, Solver::Gp(_)) {

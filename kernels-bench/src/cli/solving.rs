@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kernels_core::{Points, Rows};
+use kernels_core::Rows;
 use kernels_solvers::{
     AutoRegression, BlockSource, Calibration, Criterion, Error as SolverError, Falkon, GaussianProcess,
     InMemory, KernelClassifier, Krr, KrrModel, Method, Plan, ProbabilityScale, RidgePath, SolveReport, svm,
 };
 use nalgebra::DMatrix;
 
-use super::{Run, human, kernel};
+use super::{Run, human};
 use crate::{
     data::{Streamed, encode::Target},
     error::Error,
+    input::Input,
     model::Solver,
     vocabulary::RowKernel,
 };
@@ -94,13 +95,13 @@ pub(crate) struct Planned {
 }
 
 /// A fitted model and how it went.
-pub(crate) struct Fitted {
-    pub(crate) solver: Solver,
+pub(crate) struct Fitted<P: Input = Rows<f64>> {
+    pub(crate) solver: Solver<P>,
     pub(crate) ridge: Option<f64>,
     pub(crate) report: Option<SolveReport>,
 }
 
-impl Fitted {
+impl<P: Input> Fitted<P> {
     /// With what its scores mean, from scores of rows that the scorer had not seen.
     fn calibrated(self, scores: &DMatrix<f64>, labels: &[usize]) -> Result<Self, Error> {
         let scale = ProbabilityScale::fit(scores, labels, Calibration::Platt)?;
@@ -150,8 +151,8 @@ impl Solving {
     }
 
     /// The kernel's expression, or the default for these points.
-    pub(crate) fn kernel(&self, xs: &Rows<f64>) -> Result<RowKernel, Error> {
-        kernel(self.kernel.as_deref(), xs)
+    pub(crate) fn kernel<P: Input>(&self, xs: &P) -> Result<P::Kernel, Error> {
+        P::kernel(self.kernel.as_deref(), xs)
     }
 
     fn budgeted<K>(&self, run: &Run, kernel: K, streamed: bool) -> AutoRegression<K> {
@@ -166,13 +167,13 @@ impl Solving {
     }
 
     /// The budgeted fit with this ridge, kept in this file.
-    fn resumable(
+    fn resumable<K: Clone>(
         &self,
         run: &Run,
-        kernel: &RowKernel,
+        kernel: &K,
         ridge: f64,
         checkpoint: Option<&PathBuf>,
-    ) -> AutoRegression<RowKernel> {
+    ) -> AutoRegression<K> {
         let auto = self.budgeted(run, kernel.clone(), false).ridge(ridge);
         match checkpoint {
             Some(path) => auto.checkpoint(path, 1),
@@ -234,15 +235,15 @@ impl Solving {
     }
 
     /// Fits data in memory as planned, with probabilities if they are asked for.
-    pub(crate) fn fit(
+    pub(crate) fn fit<P: Input>(
         &self,
         run: &Run,
         planned: &Planned,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
         checkpoint: Option<&PathBuf>,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<Fitted<P>, Error> {
         let wanted = self.classes_for_probabilities(target)?;
         let fitted = self.fit_scores(run, planned, kernel, xs, target, checkpoint)?;
         match wanted.filter(|_| !matches!(fitted.solver, Solver::Classifier(_))) {
@@ -267,14 +268,14 @@ impl Solving {
 
     /// What models that have not seen a row say of it: in closed form for regressions on centres, by five folds with equal shares of
     /// the classes for the others.
-    fn unseen_scores(
+    fn unseen_scores<P: Input>(
         &self,
         run: &Run,
         planned: &Planned,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
-        fitted: &Fitted,
+        fitted: &Fitted<P>,
     ) -> Result<DMatrix<f64>, Error> {
         let (codes, means) = centred(target);
         if let (Method::Falkon { centers }, Some(ridge)) = (planned.plan.method, fitted.ridge) {
@@ -305,10 +306,10 @@ impl Solving {
     }
 
     /// Leave-one-out predictions of a regression on centres.
-    fn left_out<S: BlockSource<Points = Rows<f64>>>(
+    fn left_out<S: BlockSource<Points: Input>>(
         &self,
         run: &Run,
-        kernel: &RowKernel,
+        kernel: &<S::Points as Input>::Kernel,
         (centers, ridge): (usize, f64),
         source: &mut S,
         codes: DMatrix<f64>,
@@ -325,15 +326,15 @@ impl Solving {
         Ok(scores)
     }
 
-    fn fit_scores(
+    fn fit_scores<P: Input>(
         &self,
         run: &Run,
         planned: &Planned,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
         checkpoint: Option<&PathBuf>,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<Fitted<P>, Error> {
         let given = self.given_ridge()?;
         let n = xs.len();
         let direct = |(solver, ridge)| Fitted { solver, ridge: Some(ridge), report: None };
@@ -421,13 +422,13 @@ impl Solving {
         if matches!(method, Method::EigenPro { .. }) { auto.max_iterations(self.epochs) } else { auto }
     }
 
-    fn machine(
+    fn machine<P: Input>(
         &self,
         run: &Run,
-        kernel: &RowKernel,
-        xs: &Rows<f64>,
+        kernel: &P::Kernel,
+        xs: &P,
         target: &Target,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<Fitted<P>, Error> {
         let cache = run.shared.memory / 2;
         let mut bar = run.progress("fitting");
         let solver = match target {
@@ -481,19 +482,19 @@ fn centred(target: &Target) -> (DMatrix<f64>, Vec<f64>) {
 }
 
 /// The ridge of least leave-one-out error.
-pub(crate) fn best_ridge(kernel: &RowKernel, xs: &Rows<f64>, codes: &DMatrix<f64>) -> Result<f64, Error> {
+pub(crate) fn best_ridge<P: Input>(kernel: &P::Kernel, xs: &P, codes: &DMatrix<f64>) -> Result<f64, Error> {
     let path = RidgePath::new(kernel.clone(), xs, codes)?;
-    let ridges = RidgePath::<Rows<f64>, RowKernel>::default_ridges();
+    let ridges = RidgePath::<P, P::Kernel>::default_ridges();
     Ok(path.best(&ridges, Criterion::LeaveOneOut)?.ridge)
 }
 
-fn fitted(
-    model: KrrModel<Rows<f64>, RowKernel>,
+fn fitted<P: Input>(
+    model: KrrModel<P, P::Kernel>,
     report: SolveReport,
     means: &[f64],
     target: &Target,
     ridge: Option<f64>,
-) -> Result<Fitted, Error> {
+) -> Result<Fitted<P>, Error> {
     let model = model.raised(means)?;
     let solver = match target {
         Target::Numbers(_) => Solver::Krr(model),
@@ -503,13 +504,13 @@ fn fitted(
 }
 
 /// Fits a target exactly: the solver's part of a model, and its ridge.
-pub(crate) fn fit_target(
-    kernel: &RowKernel,
+pub(crate) fn fit_target<P: Input>(
+    kernel: &P::Kernel,
     ridge: Option<f64>,
-    xs: &Rows<f64>,
+    xs: &P,
     target: &Target,
-) -> Result<(Solver, f64), Error> {
-    let ridges = RidgePath::<Rows<f64>, RowKernel>::default_ridges();
+) -> Result<(Solver<P>, f64), Error> {
+    let ridges = RidgePath::<P, P::Kernel>::default_ridges();
     match (target, ridge) {
         (Target::Numbers(y), Some(ridge)) => {
             Ok((Solver::Krr(Krr::new(kernel.clone()).ridge(ridge).intercept(true).fit(xs, y)?), ridge))

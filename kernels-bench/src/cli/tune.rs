@@ -1,17 +1,16 @@
 //! `kernels tune`.
 
 use clap::{Args, ValueEnum};
-use kernels_core::Points;
 use kernels_solvers::{GaussianProcess, KernelClassifier, Objective};
 use nalgebra::DMatrix;
 use serde_json::json;
 
-use super::{Data, Out, Run, kernel};
+use super::{Data, Out, Run, training::Training};
 use crate::{
-    data::{Output, encode::Target},
+    data::{Kind, Output, encode::Target},
     error::Error,
+    input::Input,
     model::{Model, Solver},
-    vocabulary::RowKernel,
 };
 
 /// What hyper-parameters are chosen by.
@@ -53,15 +52,20 @@ pub(crate) struct Tune {
 impl Tune {
     pub(crate) fn run(&self, run: &Run) -> Result<(), Error> {
         let output = self.out.out.as_deref().map(Output::create).transpose()?;
-        let training = self.data.read()?;
-        let start = match &self.kernel {
-            Some(text) => kernel(Some(text), &training.xs)?,
-            None => {
-                let scales = kernels_solvers::median_length_scales(&training.xs);
-                let rbf = kernels_core::Rbf::new(scales)?;
-                RowKernel::new(1.0 * rbf)
-            }
-        };
+        match self.data.kind()? {
+            Kind::Rows | Kind::Images => self.search(run, self.data.read()?, output),
+            Kind::Paths => self.search(run, self.data.read_paths()?, output),
+            Kind::Strings => self.search(run, self.data.read_strings()?, output),
+        }
+    }
+
+    fn search<P: Input>(
+        &self,
+        run: &Run,
+        training: Training<P>,
+        output: Option<Output>,
+    ) -> Result<(), Error> {
+        let start = P::start(self.kernel.as_deref(), &training.xs)?;
         let n = training.xs.len();
         run.require_memory(n, 4, "fitting")?;
         let searched = n.min(self.max_rows.max(2));
@@ -104,13 +108,14 @@ impl Tune {
             Target::Classes(_, names) => names,
             Target::Numbers(_) => Vec::new(),
         };
-        let model = Model::new(&training.name, classes, training.encoder, solver);
+        let model = Model::new(&training.name, classes, (training.encoder, training.origin), solver);
         let kernel = model.kernel.clone();
         if let Some(output) = output {
             model.write(output)?;
         }
         let written = self.out.out.as_ref().map(|p| p.display().to_string());
-        let mut text = format!("kernel  {kernel}\nnoise   {noise:.6e}\nsearched on {searched} of {n} rows\n");
+        let told = training.xs.told();
+        let mut text = format!("kernel  {kernel}\nnoise   {noise:.6e}\nsearched on {searched} of {told}\n");
         if let Some(report) = &report {
             text += &format!(
                 "objective {:.6}, {} evaluations, stopped by {:?}\n",

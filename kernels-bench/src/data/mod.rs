@@ -8,6 +8,7 @@ mod output;
 mod parquet;
 mod paths;
 mod separated;
+mod series;
 mod stream;
 mod table;
 
@@ -22,6 +23,7 @@ pub(crate) use output::Output;
 pub(crate) use parquet::{Blocks as ParquetBlocks, write as write_parquet};
 pub(crate) use paths::{Kind, kind_of, read_images, read_paths, read_strings};
 pub(crate) use separated::parse as parse_separated;
+pub(crate) use series::Series;
 pub(crate) use stream::stream_rows;
 pub(crate) use table::{Column, Table, Values};
 

@@ -7,8 +7,13 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 use super::parallel::{Shared, for_each_task};
 use crate::{Block, Error, Kernel, Points, Real, Workspace};
 
-/// Rows and columns of a block: its packed rows stay in the second-level cache.
+/// Rows and columns of a block of a large matrix: its packed rows stay in the second-level cache.
 const TILE: usize = 512;
+
+/// Rows and columns of a block of a matrix of so many: small ones are cut finer, so that all threads have work.
+fn tile_of(n: usize) -> usize {
+    if n <= 2 * TILE { TILE / 4 } else { TILE }
+}
 
 /// The Gram matrix K with K\[i, j\] = k(xᵢ, xⱼ), n × n, exactly symmetric.
 ///
@@ -46,12 +51,13 @@ pub fn gram_into<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
     kernel.check(xs)?;
     let n = xs.len();
     check_shape(out.shape(), (n, n))?;
-    let tiles = n.div_ceil(TILE);
+    let size = tile_of(n);
+    let tiles = n.div_ceil(size);
     let stride = out.strides().1;
     let data = Shared(out.as_mut_ptr());
     for_each_task(tiles * (tiles + 1) / 2, |task, ws| {
         let (row, col) = lower_triangle(task);
-        let (rows, cols) = (range(row, n), range(col, n));
+        let (rows, cols) = (range(row, size, n), range(col, size, n));
         let Ok(at) = Block::within(xs, rows.clone(), cols.clone()) else { return };
         // SAFETY: the lower tile (row, col) and its mirror (col, row) belong to this task alone, tiles of different
         // tasks are disjoint, and all lie within the n × n view.
@@ -110,9 +116,10 @@ pub fn cross_gram_into<P: Points + ?Sized, K: Kernel<P> + ?Sized>(
     check_shape(out.shape(), (n, m))?;
     let stride = out.strides().1;
     let data = Shared(out.as_mut_ptr());
-    let down = n.div_ceil(TILE);
-    for_each_task(down * m.div_ceil(TILE), |task, ws| {
-        let (rows, cols) = (range(task % down, n), range(task / down, m));
+    let size = tile_of(n.max(m));
+    let down = n.div_ceil(size);
+    for_each_task(down * m.div_ceil(size), |task, ws| {
+        let (rows, cols) = (range(task % down, size, n), range(task / down, size, m));
         let Ok(at) = Block::between(xs, rows.clone(), ys, cols.clone()) else { return };
         // SAFETY: tiles of different tasks are disjoint and lie within the n × m view.
         let out = unsafe { tile(data, stride, rows.start, cols.start, at.shape()) };
@@ -130,7 +137,7 @@ pub(crate) fn for_each_rows<T: Real>(
     let stride = out.strides().1;
     let data = Shared(out.as_mut_ptr());
     for_each_task(n.div_ceil(TILE), |task, ws| {
-        let rows = range(task, n);
+        let rows = range(task, TILE, n);
         // SAFETY: these rows belong to this task alone.
         let part = unsafe { tile(data, stride, rows.start, 0, (rows.len(), m)) };
         work(rows, part, ws);
@@ -181,8 +188,8 @@ pub(crate) fn check_shape(given: (usize, usize), expected: (usize, usize)) -> Re
     Ok(())
 }
 
-fn range(tile: usize, n: usize) -> Range<usize> {
-    tile * TILE..((tile + 1) * TILE).min(n)
+fn range(tile: usize, size: usize, n: usize) -> Range<usize> {
+    tile * size..((tile + 1) * size).min(n)
 }
 
 /// The pair (row, column), row ≥ column, with this number: (0,0), (1,0), (1,1), (2,0), …

@@ -53,6 +53,10 @@ fn rows<T: Real>(given: &mut Arguments<'_, Rows<T>>) -> Result<AnyKernel<T>, Err
         "rbf" => Rbf::new(given.length_scale()?).map(AnyKernel::new),
         "matern" => {
             let nu = given.number("nu", 2.5)?;
+            if nu == f64::INFINITY {
+                // The limit has a closed form of its own.
+                return Rbf::new(given.length_scale()?).map(AnyKernel::new);
+            }
             Matern::new(nu, given.length_scale()?).map(AnyKernel::new)
         }
         "laplacian" => Laplacian::new(given.length_scale()?).map(AnyKernel::new),

@@ -4,7 +4,7 @@
 use super::{
     Value,
     any::AnyKernel,
-    families::{Family, INNER, LENGTH, PD, Parameter, p},
+    families::{CPD, Family, LENGTH, Parameter},
     parser::syntax,
     vocabulary::Arguments,
 };
@@ -16,216 +16,188 @@ use crate::{
     Rows, Sech, Sinc, Sobolev, SpectralMixture, Tanimoto, Taylor, WeightedBernoulli,
 };
 
-const CPD: &str = "conditionally positive definite of order 1";
 const CPD2: &str = "conditionally positive definite of order 2";
-const POWER: Parameter = p("p", "1", "exponent, above 0, at most 2");
-
-const fn family(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    parameters: &'static [Parameter],
-    definiteness: &'static str,
-) -> Family {
-    Family { name, summary, formula, of_kernel: false, parameters, definiteness }
-}
+const POWER: Parameter = Parameter::new("p", "1", "exponent, above 0, at most 2");
 
 pub(super) static FAMILIES: [Family; 36] = [
-    family(
+    Family::new(
         "cauchy_product",
         "Cauchy, a product over the features",
         "∏ 1/(1 + tᵢ²), t = (x-y)/ℓ",
         &[LENGTH],
-        PD,
     ),
-    family("sinc", "functions of limited frequency", "∏ sin(πtᵢ)/(πtᵢ), t = (x-y)/ℓ", &[LENGTH], PD),
-    family("sech", "hyperbolic secant", "∏ sech(tᵢ), t = (x-y)/ℓ", &[LENGTH], PD),
-    family("logistic", "logistic", "∏ sech²(tᵢ/2), t = (x-y)/ℓ", &[LENGTH], PD),
-    family(
+    Family::new("sinc", "functions of limited frequency", "∏ sin(πtᵢ)/(πtᵢ), t = (x-y)/ℓ", &[LENGTH]),
+    Family::new("sech", "hyperbolic secant", "∏ sech(tᵢ), t = (x-y)/ℓ", &[LENGTH]),
+    Family::new("logistic", "logistic", "∏ sech²(tᵢ/2), t = (x-y)/ℓ", &[LENGTH]),
+    Family::new(
         "generalized_gaussian",
         "powered exponential, a product over the features",
         "∏ exp(-|tᵢ|^beta), t = (x-y)/ℓ",
-        &[p("beta", "2", "exponent, above 0, at most 2"), LENGTH],
-        PD,
+        &[Parameter::new("beta", "2", "exponent, above 0, at most 2"), LENGTH],
     ),
-    family(
+    Family::new(
         "spectral_mixture",
         "mixture of Gaussians in the frequencies",
         "Σ w exp(-2π² Σ tᵢ²scalesᵢ²) cos(2π⟨t,means⟩), t = x-y",
         &[
-            p("weights", "[1]", "one a component, 0 or above"),
-            p("means", "[[0]]", "frequencies: a list a component with one a feature"),
-            p("scales", "[[1]]", "their standard deviations: as means"),
+            Parameter::new("weights", "[1]", "one a component, 0 or above"),
+            Parameter::new("means", "[[0]]", "frequencies: a list a component with one a feature"),
+            Parameter::new("scales", "[[1]]", "their standard deviations: as means"),
         ],
-        PD,
     ),
-    family(
+    Family::new(
         "mahalanobis",
         "Gaussian of a quadratic form",
         "exp(-(x-y)ᵀP(x-y)/2)",
-        &[p("precision", "[[1]]", "P: a list of rows, symmetric and positive definite")],
-        PD,
+        &[Parameter::new("precision", "[[1]]", "P: a list of rows, symmetric and positive definite")],
     ),
-    family(
+    Family::new(
         "exponential_dot",
         "exponential of the inner product",
         "exp(⟨x,y⟩/length_scale²)",
-        &[p("length_scale", "1", "a number above 0")],
-        PD,
+        &[Parameter::new("length_scale", "1", "a number above 0")],
     ),
-    family(
+    Family::new(
         "taylor",
         "power series of the inner product",
         "Σ aₙ⟨x,y⟩ⁿ",
-        &[p("coefficients", "[0, 1]", "a₀, a₁, …, 0 or above")],
-        PD,
+        &[Parameter::new("coefficients", "[0, 1]", "a₀, a₁, …, 0 or above")],
     ),
-    family(
+    Family::new(
         "gegenbauer",
         "zonal kernel on the unit sphere, by its eigenvalues",
         "Σ λₗ N(l,dim) Pₗ(⟨x,y⟩)",
         &[
-            p("dim", "3", "features of the points, 2 or above"),
-            p("eigenvalues", "[1, 1]", "λ₀, λ₁, …, 0 or above"),
+            Parameter::new("dim", "3", "features of the points, 2 or above"),
+            Parameter::new("eigenvalues", "[1, 1]", "λ₀, λ₁, …, 0 or above"),
         ],
-        PD,
     ),
-    family(
+    Family::new(
         "arccos",
         "arc-cosine: a layer of a wide network",
         "(‖x‖‖y‖)^order J(θ)/π",
-        &[p("order", "1", "0 (steps), 1 (relu) or 2")],
-        PD,
+        &[Parameter::new("order", "1", "0 (steps), 1 (relu) or 2")],
     ),
-    family(
+    Family::new(
         "arcsin",
         "arc-sine: a wide network of error functions",
         "(2/π) asin(2xΣy/√((1+2xΣx)(1+2yΣy)))",
-        &[p("sigma2", "[1, 1]", "variances of the bias and the weights, or of the bias and of each weight")],
-        PD,
+        &[Parameter::new(
+            "sigma2",
+            "[1, 1]",
+            "variances of the bias and the weights, or of the bias and of each weight",
+        )],
     ),
-    family(
+    Family::new(
         "chi2",
         "exponential of the χ² distance of histograms",
         "exp(-gamma Σ(x-y)²/(x+y))",
-        &[p("gamma", "1", "above 0")],
-        PD,
+        &[Parameter::new("gamma", "1", "above 0")],
     ),
-    family("additive_chi2", "χ² distance of histograms, sign included", "-Σ(x-y)²/(x+y)", &[], CPD),
-    family("chi2_similarity", "χ² similarity of histograms", "Σ 2xy/(x+y)", &[], PD),
-    family(
+    Family::new("additive_chi2", "χ² distance of histograms, sign included", "-Σ(x-y)²/(x+y)", &[])
+        .definiteness(CPD),
+    Family::new("chi2_similarity", "χ² similarity of histograms", "Σ 2xy/(x+y)", &[]),
+    Family::new(
         "intersection",
         "histogram intersection",
         "Σ min(x,y)^beta",
-        &[p("beta", "1", "exponent, above 0")],
-        PD,
+        &[Parameter::new("beta", "1", "exponent, above 0")],
     ),
-    family("hellinger", "Hellinger, Bhattacharyya", "Σ √(xy)", &[], PD),
-    family(
+    Family::new("hellinger", "Hellinger, Bhattacharyya", "Σ √(xy)", &[]),
+    Family::new(
         "jensen_shannon",
         "Jensen–Shannon similarity of histograms",
         "Σ (x log₂((x+y)/x) + y log₂((x+y)/y))/2",
         &[],
-        PD,
     ),
-    family("tanimoto", "Tanimoto, Jaccard", "⟨x,y⟩/(‖x‖² + ‖y‖² - ⟨x,y⟩)", &[], PD),
-    family("minmax", "MinMax, Ruzicka", "Σmin(x,y)/Σmax(x,y)", &[], PD),
-    family("overlap", "fraction of equal features", "#(x = y)/d", &[], PD),
-    family(
+    Family::new("tanimoto", "Tanimoto, Jaccard", "⟨x,y⟩/(‖x‖² + ‖y‖² - ⟨x,y⟩)", &[]),
+    Family::new("minmax", "MinMax, Ruzicka", "Σmin(x,y)/Σmax(x,y)", &[]),
+    Family::new("overlap", "fraction of equal features", "#(x = y)/d", &[]),
+    Family::new(
         "hamming",
         "exponential of the number of unequal features",
         "exp(-Σ gammaᵢ [xᵢ ≠ yᵢ])",
-        &[p("gamma", "1", "above 0: a number, or a list with one value a feature")],
-        PD,
+        &[Parameter::new("gamma", "1", "above 0: a number, or a list with one value a feature")],
     ),
-    family(
+    Family::new(
         "aitchison_aitken",
         "categories",
         "∏ (1-lambda if equal, else lambda/(categories-1))",
         &[
-            p("lambda", "0.3", "from 0 to 1 - 1/categories"),
-            p("categories", "2", "number of categories, 2 or above"),
+            Parameter::new("lambda", "0.3", "from 0 to 1 - 1/categories"),
+            Parameter::new("categories", "2", "number of categories, 2 or above"),
         ],
-        PD,
     ),
-    family("brownian", "Brownian motion, from 0 on", "∏ min(x,y)", &[], PD),
-    family(
+    Family::new("brownian", "Brownian motion, from 0 on", "∏ min(x,y)", &[]),
+    Family::new(
         "fractional_brownian",
         "fractional Brownian motion, from 0 on",
         "∏ (x^2H + y^2H - |x-y|^2H)/2",
-        &[p("hurst", "0.5", "H, between 0 and 1")],
-        PD,
+        &[Parameter::new("hurst", "0.5", "H, between 0 and 1")],
     ),
-    family(
+    Family::new(
         "brownian_bridge",
         "Brownian bridge, from 0 to the horizon",
         "∏ (min(x,y) - xy/horizon)",
-        &[p("horizon", "1", "above 0")],
-        PD,
+        &[Parameter::new("horizon", "1", "above 0")],
     ),
-    family(
+    Family::new(
         "integrated_brownian",
         "integrated Brownian motion: cubic splines",
         "∏ (m³/3 + |x-y|m²/2), m = min(x,y)",
         &[],
-        PD,
     ),
-    family(
+    Family::new(
         "bernoulli",
         "periodic spline on the circle of length 1",
         "∏ (1 + 2 Σₖ k^(-2 order) cos 2πk(x-y))",
-        &[p("order", "1", "1, 2 or 3")],
-        PD,
+        &[Parameter::new("order", "1", "1, 2 or 3")],
     ),
-    family(
+    Family::new(
         "sobolev",
         "spline on [0, 1]",
         "∏ (Σ Bⱼ(x)Bⱼ(y)/j!² ± B₂ₛ(|x-y|)/(2s)!), s = order",
-        &[p("order", "1", "1, 2 or 3")],
-        PD,
+        &[Parameter::new("order", "1", "1, 2 or 3")],
     ),
-    family(
+    Family::new(
         "weighted_bernoulli",
         "weighted periodic kernel of quasi-Monte-Carlo",
         "∏ (1 + gammaᵢ B₂({xᵢ-yᵢ}))",
-        &[p("gamma", "1", "above 0: a number, or a list with one value a feature")],
-        PD,
+        &[Parameter::new("gamma", "1", "above 0: a number, or a list with one value a feature")],
     ),
-    family("power", "power of the distance, sign included", "-rᵖ", &[POWER], CPD),
-    family(
+    Family::new("power", "power of the distance, sign included", "-rᵖ", &[POWER]).definiteness(CPD),
+    Family::new(
         "log",
         "logarithm of the distance, sign included",
         "-ln(1 + a rᵖ)",
-        &[p("a", "1", "above 0"), POWER],
-        CPD,
-    ),
-    family(
+        &[Parameter::new("a", "1", "above 0"), POWER],
+    )
+    .definiteness(CPD),
+    Family::new(
         "polyharmonic",
         "polyharmonic spline, sign included",
         "±rᵏ for odd k, ±rᵏ ln r for even k",
-        &[p("k", "2", "integer from 1 to 20")],
-        CPD2,
-    ),
-    family("thin_plate", "thin-plate spline: polyharmonic of k=2", "r² ln r", &[], CPD2),
-    family(
+        &[Parameter::new("k", "2", "integer from 1 to 20")],
+    )
+    .definiteness(CPD2),
+    Family::new("thin_plate", "thin-plate spline: polyharmonic of k=2", "r² ln r", &[]).definiteness(CPD2),
+    Family::new(
         "energy_distance",
         "energy distance: -rᵖ anchored at the origin",
         "(‖x‖ᵖ + ‖y‖ᵖ - rᵖ)/2",
         &[POWER],
-        PD,
     ),
-    Family {
-        name: "anova",
-        summary: "sums over subsets of features of products of a kernel on each",
-        formula: "Σ_q order_q e_q(k(x₁,y₁), …, k(x_d,y_d))",
-        of_kernel: true,
-        parameters: &[p(
+    Family::new(
+        "anova",
+        "sums over subsets of features of products of a kernel on each",
+        "Σ_q order_q e_q(k(x₁,y₁), …, k(x_d,y_d))",
+        &[Parameter::new(
             "order",
             "2",
             "greatest number of features in a product, or a list of variances by number",
         )],
-        definiteness: INNER,
-    },
+    )
+    .of_kernel(),
 ];
 
 /// The kernel of one of these names.

@@ -19,7 +19,7 @@ use std::{
 pub use any::{AnyKernel, DynKernel};
 pub use families::{Family, Parameter};
 pub use parser::parse;
-pub use vocabulary::{Arguments, Build, Readable, Vocabulary};
+pub use vocabulary::{Arguments, Build, Readable, Vocabulary, read_call};
 
 /// A kernel expression.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! From a tree to a kernel: names are looked up in a vocabulary, and wrong ones answered with what exists.
 
+use std::ops::RangeInclusive;
+
 use super::{
     Value,
     any::DynKernel,
@@ -7,7 +9,7 @@ use super::{
     families::Family,
     parser::{self, Given, Kind, Node, Spanned, syntax},
 };
-use crate::{Error, LengthScale, Points, Scaled};
+use crate::{Error, LengthScale, Points, Rows, Scaled};
 
 /// Points whose kernels can be written as text.
 pub trait Readable: Points + Sized + 'static {
@@ -25,14 +27,8 @@ pub type Build<P> = fn(&mut Arguments<'_, P>) -> Result<DynKernel<P>, Error>;
 /// ```
 /// use kernels_core::{DynKernel, Family, Linear, Parameter, Readable, Rows, Scaled, Vocabulary};
 ///
-/// static TWICE: Family = Family {
-///     name: "twice",
-///     summary: "a multiple of the linear kernel",
-///     formula: "by ⟨x,y⟩",
-///     of_kernel: false,
-///     parameters: &[Parameter { name: "by", default: "2", meaning: "above 0" }],
-///     definiteness: "positive definite",
-/// };
+/// static BY: [Parameter; 1] = [Parameter::new("by", "2", "above 0")];
+/// static TWICE: Family = Family::new("twice", "a multiple of the linear kernel", "by ⟨x,y⟩", &BY);
 /// let vocabulary: Vocabulary<Rows<f64>> = Rows::vocabulary().with(&TWICE, |given| {
 ///     let by = given.number("by", 2.0)?;
 ///     Ok(DynKernel::new(Scaled::new(by, Linear::new(0.0)?)))
@@ -89,11 +85,9 @@ impl<P: Points + 'static> Vocabulary<P> {
                 else {
                     return Err(unknown(column, "kernel", &name, self.families().map(|family| family.name)));
                 };
-                let mut given = Arguments { vocabulary: self, column, family, operands, named: arguments };
-                let kernel = build(&mut given);
-                given.finish()?;
+                let given = Arguments { vocabulary: self, column, family, operands, named: arguments };
                 // A value out of range is the fault of some argument of this call.
-                kernel.map_err(|error| match error {
+                given.all(*build, |error| match error {
                     Error::Syntax { .. } => error,
                     other => syntax(column, other.to_string()),
                 })
@@ -117,6 +111,40 @@ impl<P: Points + 'static> Default for Vocabulary<P> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Reads one call, `name(key=value, …)`, of something that is no kernel on points but is written like one.
+///
+/// # Errors
+/// [`Error::Syntax`] that points at the column of what cannot be read, and lists what exists; what `build` says.
+///
+/// ```
+/// use kernels_core::{Error, Family, Parameter, read_call};
+/// static LENGTH: [Parameter; 1] = [Parameter::new("length", "1", "a whole number")];
+/// static PLANS: [Family; 1] = [Family::new("plan", "a plan", "", &LENGTH)];
+/// let length: usize = read_call("plan(length=3)", "plan", &PLANS, |given| given.whole("length", 1))?;
+/// assert_eq!(length, 3);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn read_call<T, E: From<Error>>(
+    text: &str,
+    what: &str,
+    families: &'static [Family],
+    build: impl FnOnce(&mut Arguments<'_, Rows<f64>>) -> Result<T, E>,
+) -> Result<T, E> {
+    let node = parser::read(text)?;
+    let column = node.column;
+    let Kind::Call { name, operands, arguments } = node.kind else {
+        let message =
+            format!("a {what} is one call, name(key=value, …): no sums, products or numbers in front");
+        return Err(syntax(column, message).into());
+    };
+    let Some(family) = families.iter().find(|family| family.name == name) else {
+        return Err(unknown(column, what, &name, families.iter().map(|family| family.name)).into());
+    };
+    let vocabulary = Vocabulary { entries: Vec::new() };
+    Arguments { vocabulary: &vocabulary, column, family, operands, named: arguments }
+        .all(build, |error| error)
 }
 
 /// The arguments of a call, taken one by one; what is left at the end is unknown.
@@ -187,6 +215,28 @@ impl<P: Points + 'static> Arguments<'_, P> {
         self.take(name).map(|given| (given.column, given.value.plain()))
     }
 
+    /// What `build` makes of the arguments. Names that do not exist are said first, as what else is wrong may come of them; what
+    /// nobody took is said last.
+    fn all<T, E: From<Error>>(
+        mut self,
+        build: impl FnOnce(&mut Self) -> Result<T, E>,
+        error: impl FnOnce(E) -> E,
+    ) -> Result<T, E> {
+        let made = build(&mut self);
+        let exists = |key: &str| self.family.parameters.iter().any(|parameter| parameter.name == key);
+        if let Some((column, key, _)) = self.named.iter().find(|(_, key, _)| !exists(key)) {
+            return Err(self.unknown_parameter(*column, key).into());
+        }
+        let made = made.map_err(error)?;
+        self.finish()?;
+        Ok(made)
+    }
+
+    fn unknown_parameter(&self, column: usize, key: &str) -> Error {
+        let keys = self.family.parameters.iter().map(|parameter| parameter.name);
+        unknown(column, &format!("parameter of `{}`", self.family.name), key, keys)
+    }
+
     /// A word or text argument, such as `auto` or `"file.json"`.
     ///
     /// # Errors
@@ -226,7 +276,22 @@ impl<P: Points + 'static> Arguments<'_, P> {
         }
     }
 
-    /// A number.
+    /// One of some words; the first is the default.
+    ///
+    /// # Errors
+    /// As [`Arguments::kernel`].
+    pub fn choice(&mut self, name: &str, words: &[&'static str]) -> Result<&'static str, Error> {
+        let (column, given) = match self.take(name) {
+            None => return Ok(words.first().copied().unwrap_or_default()),
+            Some(given) => (given.column, given.value.plain()),
+        };
+        let known = words.iter().find(|word| matches!(&given, Value::Word(given) if given == *word));
+        known.copied().ok_or_else(|| {
+            syntax(column, format!("`{name}` must be one of {}, not {given}", words.join(", ")))
+        })
+    }
+
+    /// A number, or `inf`.
     ///
     /// # Errors
     /// As [`Arguments::kernel`].
@@ -234,6 +299,7 @@ impl<P: Points + 'static> Arguments<'_, P> {
         match self.take(name) {
             None => Ok(default),
             Some(Spanned { value: Given::Number(number), .. }) => Ok(number),
+            Some(Spanned { value: Given::Word(word), .. }) if word == "inf" => Ok(f64::INFINITY),
             Some(other) => Err(syntax(other.column, format!("`{name}` must be a number"))),
         }
     }
@@ -243,12 +309,34 @@ impl<P: Points + 'static> Arguments<'_, P> {
     /// # Errors
     /// As [`Arguments::kernel`].
     pub fn count(&mut self, name: &str, default: u32) -> Result<u32, Error> {
-        let column = self.named.iter().find(|(_, key, _)| key == name).map_or(self.column, |(c, ..)| *c);
-        let number = self.number(name, f64::from(default))?;
-        if number.fract() == 0.0 && (1.0..=1e6).contains(&number) {
-            Ok(number as u32)
-        } else {
-            Err(syntax(column, format!("`{name}` must be an integer from 1 to 1000000, not {number}")))
+        let integer = self.integer(name, 1.0..=1e6, "an integer from 1 to 1000000")?;
+        Ok(integer.map_or(default, |value| value as u32))
+    }
+
+    /// A whole number, 0 or above; below 10¹⁵, so that it is written as it is.
+    ///
+    /// # Errors
+    /// As [`Arguments::kernel`].
+    pub fn whole(&mut self, name: &str, default: usize) -> Result<usize, Error> {
+        let integer = self.integer(name, 0.0..=1e15, "a whole number")?;
+        Ok(integer.map_or(default, |value| value as usize))
+    }
+
+    fn integer(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<f64>,
+        expected: &str,
+    ) -> Result<Option<f64>, Error> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Spanned { value: Given::Number(v), .. }) if v.fract() == 0.0 && range.contains(&v) => {
+                Ok(Some(v))
+            }
+            Some(given) => {
+                let value = given.value.plain();
+                Err(syntax(given.column, format!("`{name}` must be {expected}, not {value}")))
+            }
         }
     }
 
@@ -278,8 +366,7 @@ impl<P: Points + 'static> Arguments<'_, P> {
     fn finish(self) -> Result<(), Error> {
         let name = self.family.name;
         if let Some((column, key, _)) = self.named.first() {
-            let keys = self.family.parameters.iter().map(|parameter| parameter.name);
-            return Err(unknown(*column, &format!("parameter of `{name}`"), key, keys));
+            return Err(syntax(*column, format!("`{key}` says nothing in this `{name}`")));
         }
         match self.operands.first() {
             Some(extra) => Err(syntax(

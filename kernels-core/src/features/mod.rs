@@ -16,6 +16,7 @@ mod softmax;
 mod spectral;
 mod sphere;
 mod taylor;
+mod trigonometric;
 mod universal;
 
 use std::ops::Range;
@@ -41,6 +42,7 @@ pub use softmax::SoftmaxFeatures;
 pub use spectral::{Spectral, SpectralQuantile};
 pub use sphere::{GegenbauerFeatures, sphere_eigenvalues};
 pub use taylor::TaylorFeatures;
+pub use trigonometric::TrigonometricFeatures;
 pub use universal::UniversalFeatures;
 
 /// A map φ of points to vectors: k(x, y) = ⟨φ(x), φ(y)⟩ exactly, or on average over the map's randomness.

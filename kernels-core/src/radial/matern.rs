@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// Matérn kernel of smoothness ν, unit variance, with z = √(2νs): 2^(1−ν)/Γ(ν) z^ν K_ν(z), which is
-/// e^(−z) for ν = ½, (1+z)e^(−z) for 3/2, (1+z+z²/3)e^(−z) for 5/2, …, and nears the Gaussian for ν → ∞.
+/// e^(−z) for ν = ½, (1+z)e^(−z) for 3/2, (1+z+z²/3)e^(−z) for 5/2, …, and nears the Gaussian for ν → ∞, which is
+/// [`Rbf`](crate::Rbf) (`matern(nu=inf)` in text).
 ///
 /// Half-integers up to 41/2 have closed forms. Every other ν is tabulated when it is first used: polynomials in pieces of z², whose
 /// relative error is below 10⁻¹³ (some milliseconds and 100 kB), so that a Gram matrix takes a few times as long as with 5/2 and
@@ -69,7 +70,7 @@ impl MaternProfile {
             return Err(Error::Parameter {
                 name: "nu".into(),
                 value: nu,
-                expected: "above 0, at most 100 (beyond, use the Gaussian)",
+                expected: "above 0, at most 100 (the limit of large ones is Rbf)",
             });
         }
         let p = nu - 0.5;

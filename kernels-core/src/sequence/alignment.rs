@@ -11,7 +11,7 @@ use super::{
     gradient::ByParameters,
     grid::{Grid, Recurrence},
     lift::Lift,
-    signature::{entries, place, used},
+    signature::{entries, place, used, weighted},
 };
 use crate::{
     Block, Describe, Error, Expr, Kernel, LengthScale, Param, Points, PositiveDefinite, Rbf, Real, Rows,
@@ -281,17 +281,7 @@ impl<T: Real> Kernel<Paths<T>> for GlobalAlignment {
         _: &mut Workspace<T>,
     ) {
         let (xs, ys) = (at.xs(), at.ys());
-        let mut indices = Vec::new();
-        let mut given = Vec::new();
-        for (j, c) in at.cols().enumerate() {
-            for (i, r) in at.rows().enumerate() {
-                let w = weights[(i, j)].to_f64();
-                if w.abs() > 0.0 || w.is_nan() {
-                    indices.push((r, c));
-                    given.push(w);
-                }
-            }
-        }
+        let (indices, given) = weighted(at, weights);
         if !self.normalize {
             let all: Vec<_> =
                 indices.into_iter().zip(given.iter().map(|&w| ScaledValue::new(w, 0))).collect();

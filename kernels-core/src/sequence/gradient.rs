@@ -11,7 +11,7 @@ use super::{
     grid::Grid,
     lift::Lift,
     setting::{Setting, Side, recurrence},
-    signature::{Normalization, Signature, Solver, used},
+    signature::{Normalization, Signature, Solver, used, weighted},
     tile::Tiles,
     truncated::{self, Truncation},
 };
@@ -273,19 +273,7 @@ impl<S> Signature<S> {
         let ys = if at.is_within() { &xs } else { &ys };
         let y = other.as_ref().unwrap_or(&x);
         let setting = Setting { kernel: self, xs: &xs, ys, x: &x, y };
-        let mut indices = Vec::new();
-        let mut given = Vec::new();
-        for (j, c) in at.cols().enumerate() {
-            for (i, r) in at.rows().enumerate() {
-                let w = weights[(i, j)].to_f64();
-                if w.abs() > 0.0 || w.is_nan() {
-                    // Pairs of one data set in the order in which their values are computed.
-                    let turned = at.is_within() && r < c;
-                    indices.push(if turned { (c, r) } else { (r, c) });
-                    given.push(w);
-                }
-            }
-        }
+        let (indices, given) = weighted(at, weights);
         if self.chosen_normalization() != Normalization::Cosine {
             let all: Vec<ScaledValue> = given.iter().map(|&w| ScaledValue::new(w, 0)).collect();
             self.add_pairs(&setting, &indices, &all, gradient);
@@ -300,7 +288,13 @@ impl<S> Signature<S> {
             all.push(ScaledValue::new(w, 0).over_roots(x.norms[i], y.norms[j]));
         }
         self.add_pairs(&setting, &indices, &all, gradient);
-        let sides = [(&rows, &*xs, &x, own.0), (&cols, &**ys, y, own.1)];
+        let mut sides = vec![(&cols, &**ys, y, own.1)];
+        if at.is_within() {
+            // Both sides are the same paths.
+            sides[0].3.iter_mut().zip(own.0).for_each(|(to, w)| *to += w);
+        } else {
+            sides.push((&rows, &*xs, &x, own.0));
+        }
         for (used, paths, side, own) in sides {
             let setting = Setting { kernel: self, xs: paths, ys: paths, x: side, y: side };
             let pairs: Vec<(usize, usize)> = used.iter().map(|&i| (i, i)).collect();

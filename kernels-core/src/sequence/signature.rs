@@ -344,6 +344,24 @@ pub(super) fn place<P: Points, T: Real>(
     }
 }
 
+/// The weights of a block by pairs; a pair of one data set stands once, with the sum of its weights, in the order in which its
+/// value is computed.
+pub(super) fn weighted<P: Points, T: Real>(
+    at: &Block<'_, P>,
+    weights: DMatrixView<'_, T>,
+) -> (Vec<(usize, usize)>, Vec<f64>) {
+    let (rows, cols) = (at.rows(), at.cols());
+    let weight = |i: usize, j: usize| {
+        let inside = rows.contains(&i) && cols.contains(&j);
+        if inside { weights[(i - rows.start, j - cols.start)].to_f64() } else { 0.0 }
+    };
+    let pairs = entries(at).into_iter().map(|(i, j)| {
+        let turned = if at.is_within() && i != j { weight(j, i) } else { 0.0 };
+        ((i, j), weight(i, j) + turned)
+    });
+    pairs.filter(|(_, w)| w.abs() > 0.0 || w.is_nan()).unzip()
+}
+
 /// The points of a block's rows and columns, as sorted lists without repetition: one for one data set, or two.
 pub(super) fn used<P: Points>(at: &Block<'_, P>) -> (Vec<usize>, Vec<usize>) {
     let (rows, cols) = (at.rows(), at.cols());

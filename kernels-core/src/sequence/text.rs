@@ -9,105 +9,90 @@ use crate::{
     Value, Vocabulary,
 };
 
-const PD: &str = "positive definite";
-
-const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
-    Parameter { name, default, meaning }
-}
-
 static ON_PATHS: [Family; 2] = [
-    Family {
-        name: "signature",
-        summary: "inner product of the signatures of two paths, lifted by a kernel of their knots",
-        formula: "Σ ⟨S_l(x), S_l(y)⟩ over levels l",
-        of_kernel: false,
-        parameters: &[
-            p("static", "linear()", "kernel of knots that lifts the paths"),
-            p(
+    Family::new(
+        "signature",
+        "inner product of the signatures of two paths, lifted by a kernel of their knots",
+        "Σ ⟨S_l(x), S_l(y)⟩ over levels l",
+        &[
+            Parameter::new("static", "linear()", "kernel of knots that lifts the paths"),
+            Parameter::new(
                 "solver",
                 "auto",
                 "auto, polynomial(order), fd(dyadic, order[, naive]) or truncated(levels, order)",
             ),
-            p("tol", "1e-12", "accuracy of the solver auto, relative to the largest value along the paths"),
-            p("normalize", "false", "false, true (cosine), levels (truncated only), tensor or tensor_log"),
-            p("bound", "4", "C of normalize=tensor, above 1"),
-            p("exponent", "1", "a of normalize=tensor, above 0"),
-            p("differences", "true", "false to use values of the static kernel, truncated only"),
-            p("time", "false", "true for a channel of time beside the others"),
-            p("lead_lag", "false", "true for lead-lag transformed paths"),
+            Parameter::new(
+                "tol",
+                "1e-12",
+                "accuracy of the solver auto, relative to the largest value along the paths",
+            ),
+            Parameter::new(
+                "normalize",
+                "false",
+                "false, true (cosine), levels (truncated only), tensor or tensor_log",
+            ),
+            Parameter::new("bound", "4", "C of normalize=tensor, above 1"),
+            Parameter::new("exponent", "1", "a of normalize=tensor, above 0"),
+            Parameter::new("differences", "true", "false to use values of the static kernel, truncated only"),
+            Parameter::new("time", "false", "true for a channel of time beside the others"),
+            Parameter::new("lead_lag", "false", "true for lead-lag transformed paths"),
         ],
-        definiteness: PD,
-    },
-    Family {
-        name: "gak",
-        summary: "global alignments of two series",
-        formula: "Σ Π κ over alignments, κ = k/(2-k), k = exp(-s/2) of knots",
-        of_kernel: false,
-        parameters: &[
-            p("length_scale", "1", "unit of distance of knots: a number, or a list with one value a feature"),
-            p("triangle", "0", "knots as far apart in time are not aligned; 0 for no bound"),
-            p("normalize", "true", "whether the diagonal is 1"),
+    ),
+    Family::new(
+        "gak",
+        "global alignments of two series",
+        "Σ Π κ over alignments, κ = k/(2-k), k = exp(-s/2) of knots",
+        &[
+            Parameter::new(
+                "length_scale",
+                "1",
+                "unit of distance of knots: a number, or a list with one value a feature",
+            ),
+            Parameter::new("triangle", "0", "knots as far apart in time are not aligned; 0 for no bound"),
+            Parameter::new("normalize", "true", "whether the diagonal is 1"),
         ],
-        definiteness: PD,
-    },
+    ),
 ];
 
 static ON_STRINGS: [Family; 6] = [
-    Family {
-        name: "spectrum",
-        summary: "common substrings",
-        formula: "Σ c_u(s) c_u(t) over substrings u of k symbols",
-        of_kernel: false,
-        parameters: &[p("k", "3", "length, 1 or above")],
-        definiteness: PD,
-    },
-    Family {
-        name: "mismatch",
-        summary: "substrings with some symbols changed",
-        formula: "the spectrum, a substring counting for all within m changes of it",
-        of_kernel: false,
-        parameters: &[
-            p("k", "3", "length, 1 or above"),
-            p("m", "1", "changes, at most k"),
-            p("alphabet", "4", "number of different symbols"),
+    Family::new(
+        "spectrum",
+        "common substrings",
+        "Σ c_u(s) c_u(t) over substrings u of k symbols",
+        &[Parameter::new("k", "3", "length, 1 or above")],
+    ),
+    Family::new(
+        "mismatch",
+        "substrings with some symbols changed",
+        "the spectrum, a substring counting for all within m changes of it",
+        &[
+            Parameter::new("k", "3", "length, 1 or above"),
+            Parameter::new("m", "1", "changes, at most k"),
+            Parameter::new("alphabet", "4", "number of different symbols"),
         ],
-        definiteness: PD,
-    },
-    Family {
-        name: "gapped",
-        summary: "places in which windows agree",
-        formula: "Σ C(g-h, k) over windows of g symbols at distance h",
-        of_kernel: false,
-        parameters: &[p("g", "6", "length of windows"), p("k", "3", "places, at most g")],
-        definiteness: PD,
-    },
-    Family {
-        name: "subsequence",
-        summary: "common subsequences with gaps",
-        formula: "Σ decay^(spans of both occurrences) over subsequences of n symbols",
-        of_kernel: false,
-        parameters: &[
-            p("n", "3", "symbols, 1 or above"),
-            p("decay", "0.5", "factor a symbol spanned, above 0, at most 1"),
+    ),
+    Family::new(
+        "gapped",
+        "places in which windows agree",
+        "Σ C(g-h, k) over windows of g symbols at distance h",
+        &[Parameter::new("g", "6", "length of windows"), Parameter::new("k", "3", "places, at most g")],
+    ),
+    Family::new(
+        "subsequence",
+        "common subsequences with gaps",
+        "Σ decay^(spans of both occurrences) over subsequences of n symbols",
+        &[
+            Parameter::new("n", "3", "symbols, 1 or above"),
+            Parameter::new("decay", "0.5", "factor a symbol spanned, above 0, at most 1"),
         ],
-        definiteness: PD,
-    },
-    Family {
-        name: "all_subsequences",
-        summary: "pairs of equal subsequences of any length",
-        formula: "number of pairs",
-        of_kernel: false,
-        parameters: &[],
-        definiteness: PD,
-    },
-    Family {
-        name: "weighted_degree",
-        summary: "equal pieces of up to some length in the same places",
-        formula: "Σ 2(D-d+1)/(D(D+1)) · places with the same d symbols",
-        of_kernel: false,
-        parameters: &[p("degree", "3", "D, 1 or above")],
-        definiteness: PD,
-    },
+    ),
+    Family::new("all_subsequences", "pairs of equal subsequences of any length", "number of pairs", &[]),
+    Family::new(
+        "weighted_degree",
+        "equal pieces of up to some length in the same places",
+        "Σ 2(D-d+1)/(D(D+1)) · places with the same d symbols",
+        &[Parameter::new("degree", "3", "D, 1 or above")],
+    ),
 ];
 
 macro_rules! readable {
@@ -141,7 +126,7 @@ where
 {
     if given.name() == "gak" {
         let kernel = GlobalAlignment::new(given.length_scale()?)?;
-        let triangle = whole(given, "triangle", 0)?;
+        let triangle = given.whole("triangle", 0)?;
         return Ok(DynKernel::new(kernel.triangle(triangle).normalize(given.flag("normalize", true)?)));
     }
     let lift: AnyKernel<T> = match given.kernel_on::<Rows<T>>("static")? {
@@ -161,17 +146,14 @@ where
         }
     };
     let (bound, exponent) = (given.number("bound", 4.0)?, given.number("exponent", 1.0)?);
-    let normalization = match given.word("normalize", "false")?.as_str() {
-        "false" => Normalization::None,
-        "true" => Normalization::Cosine,
-        "levels" => Normalization::Levels,
-        "tensor" => Normalization::Tensor { bound, exponent },
-        "tensor_log" => Normalization::TensorLog,
-        other => {
-            let message = format!("`normalize` is false, true, levels, tensor or tensor_log, not `{other}`");
-            return Err(given.error(message));
-        }
-    };
+    let normalization =
+        match given.choice("normalize", &["false", "true", "levels", "tensor", "tensor_log"])? {
+            "false" => Normalization::None,
+            "true" => Normalization::Cosine,
+            "levels" => Normalization::Levels,
+            "tensor" => Normalization::Tensor { bound, exponent },
+            _ => Normalization::TensorLog,
+        };
     let kernel = Signature::new(lift)
         .solver(solver)?
         .normalization(normalization)?
@@ -283,36 +265,22 @@ pub(super) fn signature<S: Describe>(kernel: &Signature<S>) -> Option<Expr> {
     Some(Expr::call("signature", arguments))
 }
 
-/// A whole number, 0 or above.
-fn whole<P: crate::Points + 'static>(
-    given: &mut Arguments<'_, P>,
-    name: &str,
-    default: usize,
-) -> Result<usize, Error> {
-    let value = given.number(name, default as f64)?;
-    if value.fract() == 0.0 && (0.0..1e9).contains(&value) {
-        Ok(value as usize)
-    } else {
-        Err(given.error(format!("`{name}` must be a whole number, not {value}")))
-    }
-}
-
 fn on_strings(given: &mut Arguments<'_, Strings>) -> Result<DynKernel<Strings>, Error> {
     match given.name() {
-        "spectrum" => Spectrum::new(whole(given, "k", 3)?).map(DynKernel::new),
+        "spectrum" => Spectrum::new(given.whole("k", 3)?).map(DynKernel::new),
         "mismatch" => {
-            let (k, m) = (whole(given, "k", 3)?, whole(given, "m", 1)?);
-            Mismatch::new(k, m, whole(given, "alphabet", 4)?).map(DynKernel::new)
+            let (k, m) = (given.whole("k", 3)?, given.whole("m", 1)?);
+            Mismatch::new(k, m, given.whole("alphabet", 4)?).map(DynKernel::new)
         }
         "gapped" => {
-            let g = whole(given, "g", 6)?;
-            Gapped::new(g, whole(given, "k", 3)?).map(DynKernel::new)
+            let g = given.whole("g", 6)?;
+            Gapped::new(g, given.whole("k", 3)?).map(DynKernel::new)
         }
         "subsequence" => {
-            let n = whole(given, "n", 3)?;
+            let n = given.whole("n", 3)?;
             Subsequence::new(n, given.number("decay", 0.5)?).map(DynKernel::new)
         }
         "all_subsequences" => Ok(DynKernel::new(AllSubsequences)),
-        _ => WeightedDegree::new(whole(given, "degree", 3)?).map(DynKernel::new),
+        _ => WeightedDegree::new(given.whole("degree", 3)?).map(DynKernel::new),
     }
 }

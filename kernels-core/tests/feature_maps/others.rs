@@ -2,8 +2,9 @@
 
 use kernels_core::{
     Error, FeatureMap, FeatureReport, GegenbauerFeatures, Kernel, Laplacian, NystromFeatures, RandomBinning,
-    RandomFourier, Rbf, Rows, Sigmoid, SoftmaxFeatures, TaylorFeatures, TensorSketch, UniversalFeatures,
-    White, check_feature_map, exact_attention, features, gram, linear_attention, sphere_eigenvalues,
+    RandomFourier, Rbf, Rows, Sigmoid, SoftmaxFeatures, TaylorFeatures, TensorSketch, TrigonometricFeatures,
+    UniversalFeatures, White, check_feature_map, exact_attention, features, gram, linear_attention,
+    sphere_eigenvalues,
     testing::{rows, tame_rows},
 };
 use nalgebra::DMatrix;
@@ -30,6 +31,11 @@ fn softmax_features_have_their_variances() {
         estimate(&SoftmaxFeatures::hyperbolic(3, 1, s).unwrap(), &x, &y)
     });
     variance_near("hyperbolic", hyperbolic, value("var_hyperbolic_m1"), 1.4);
+    let trigonometric = unbiased("trigonometric", exact, draws, |s| {
+        estimate(&TrigonometricFeatures::new(3, 1, s).unwrap(), &x, &y)
+    });
+    // Bounded, so that sample variances are near.
+    variance_near("trigonometric", trigonometric, value("var_trig_m1"), 1.1);
     let o = &file["oprf"];
     let phi = o["phi=|x+y|^2"].as_f64().unwrap();
     let a = SoftmaxFeatures::optimal_parameter(3, phi).unwrap();

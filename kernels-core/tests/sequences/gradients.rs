@@ -1,7 +1,7 @@
 //! Derivatives of the signature kernel.
 
 use super::*;
-use kernels_core::{Describe, DynKernel, Kernel, gram_gradient};
+use kernels_core::{Block, Describe, DynKernel, Kernel, Rows, Workspace, gram_gradient};
 use nalgebra::DMatrix;
 
 const FILE: &str = include_str!("../reference/signature/sigkernel_gradients.json");
@@ -112,6 +112,45 @@ fn long_rough_paths_have_cosines_with_derivatives() {
         assert!(by.iter().all(|g| g.is_finite()));
         let (sum, size): (f64, f64) = (by.iter().sum(), by.iter().map(|g| g.abs()).sum());
         assert!(sum.abs() <= 1e-9 * size + 1e-12, "{sum} of {size}");
+    }
+}
+
+/// Whatever the weights and wherever a block stands, its gradient is the weighted sum of those of its entries.
+#[test]
+fn blocks_are_sums_of_entries() {
+    let values = |n: usize| (0..n).map(|i| (i as f64 * 1.7).sin()).collect::<Vec<_>>();
+    let knots = Rows::from_row_major(values(34), 17, 2).unwrap();
+    let xs = Paths::new(knots, &[4, 3, 5, 2, 3]).unwrap();
+    for text in [
+        "signature(static=rbf(length_scale=0.7))",
+        "signature(static=rbf(length_scale=[0.7, 2]), normalize=true)",
+        "gak(length_scale=0.8)",
+        "gak(length_scale=[0.8, 2], normalize=false)",
+    ] {
+        let kernel: DynKernel<Paths<f64>> = text.parse().unwrap();
+        let count = kernel.params().len();
+        let gradient = |at: &Block<'_, Paths<f64>>, weights: &DMatrix<f64>| {
+            let mut out = vec![0.0; count];
+            kernel.block_gradient(at, weights.as_view(), &mut out, &mut Workspace::new());
+            out
+        };
+        for (rows, cols) in [(0..5, 0..5), (1..4, 2..5), (0..2, 3..5)] {
+            let at = Block::within(&xs, rows.clone(), cols.clone()).unwrap();
+            let weights = DMatrix::from_fn(rows.len(), cols.len(), |i, j| (3 * i + 5 * j) as f64 - 7.0);
+            let got = gradient(&at, &weights);
+            let mut sum = vec![0.0; count];
+            for (i, r) in rows.clone().enumerate() {
+                for (j, c) in cols.clone().enumerate() {
+                    let one = Block::within(&xs, r..r + 1, c..c + 1).unwrap();
+                    let part = gradient(&one, &DMatrix::from_element(1, 1, weights[(i, j)]));
+                    sum.iter_mut().zip(part).for_each(|(s, g)| *s += g);
+                }
+            }
+            for (got, sum) in got.iter().zip(&sum) {
+                // Sums in another order.
+                assert!((got - sum).abs() <= 1e-11 * (1.0 + sum.abs()), "{text} {rows:?}: {got:e}, {sum:e}");
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ fn path_transforms() {
         ("time_aug_end1", x.with_time(1.0)),
         ("time_aug_end2.5", x.with_time(2.5)),
         ("lead_lag", x.lead_lag()),
+        ("sigkernel_leadlag", x.lead_lag()),
         ("lead_lag_time", x.lead_lag().with_time(1.0)),
         ("basepoint_zero", x.with_base_point()),
         ("sigkernel_penoff", x.with_pen_off()),
@@ -29,8 +30,34 @@ fn path_transforms() {
     }
     let linear = Signature::new(lift("linear"));
     close(value(&linear.clone().time(true), &x, &y), number(&file["kernel_exact_time"]), 1e-12, "time");
+    let both = value(&linear.clone().lead_lag(true).time(true), &x, &y);
+    close(both, number(&file["kernel_exact_both"]), 1e-12, "lead, lag and time");
     let lead_lag = value(&linear.lead_lag(true), &x, &y);
     close(lead_lag, number(&file["kernel_exact_leadlag"]), 1e-12, "lead and lag");
+}
+
+/// The solution at the knots is the kernel of the paths up to there.
+#[test]
+fn the_kernel_of_parts_of_paths() {
+    let file = read(include_str!("../reference/signature/sigkernel_pde.json"));
+    let pair = &file["paths"][file["grid"]["paths"].as_str().unwrap()];
+    let (x, y) = (one(&pair["x"]), one(&pair["y"]));
+    let exact = Signature::new(lift("linear"));
+    let halved = exact.clone().solver(fd(1, FiniteDifferences::Second)).unwrap();
+    let grids = [("exact_vertex_grid", 1, exact, 1e-11), ("second_order_grid", 2, halved, 1e-11)];
+    for (name, step, kernel, tolerance) in grids {
+        let grid = file["grid"][name].as_array().unwrap();
+        for i in 1..x.point(0).len() {
+            for j in 1..y.point(0).len() {
+                let part = |paths: &Paths<f64>, last: usize| {
+                    let (values, dim) = (paths.point(0).as_slice(), paths.dim());
+                    Paths::from_array(values[..(last + 1) * dim].to_vec(), 1, last + 1, dim).unwrap()
+                };
+                let expected = number(&grid[step * i][step * j]);
+                close(value(&kernel, &part(&x, i), &part(&y, j)), expected, tolerance, name);
+            }
+        }
+    }
 }
 
 #[test]

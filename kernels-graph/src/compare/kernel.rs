@@ -3,9 +3,11 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+    sync::Arc,
 };
 
-use kernels_core::Points;
+use kernels_core::{Block, Describe, Points, Tile};
 use nalgebra::DMatrix;
 
 use super::{Counts, FeatureId, GraphSet, LabelledGraph};
@@ -15,7 +17,7 @@ use kernels_core::parallel;
 /// A kernel between graphs: reduce each graph to a form, once, and compare forms.
 pub trait GraphKernel: Send + Sync {
     /// What a graph is reduced to.
-    type Form: Send + Sync;
+    type Form: Send + Sync + 'static;
 
     /// The form of a graph. Depends on nothing else.
     fn form(&self, graph: &LabelledGraph) -> Self::Form;
@@ -68,21 +70,11 @@ macro_rules! graph_kernels {
                 mut out: kernels_core::Tile<'_, f64>,
                 _: &mut kernels_core::Workspace<f64>,
             ) {
-                use $crate::compare::GraphKernel;
-                use kernels_core::Points;
-                let rows: Vec<_> = at.rows().map(|i| self.form(at.xs().point(i))).collect();
-                for (j, c) in at.cols().enumerate() {
-                    let form = self.form(at.ys().point(c));
-                    for (i, row) in rows.iter().enumerate() {
-                        out[(i, j)] = self.compare(row, &form);
-                    }
-                }
+                $crate::compare::kernel::fill_block(self, at, &mut out);
             }
             fn diagonal(&self, xs: &$crate::GraphSet, rows: std::ops::Range<usize>, out: &mut [f64]) {
                 use $crate::compare::GraphKernel;
-                use kernels_core::Points;
-                for (out, i) in out.iter_mut().zip(rows) {
-                    let form = self.form(xs.point(i));
+                for (out, form) in out.iter_mut().zip($crate::compare::kernel::some_forms(self, xs, rows)) {
                     *out = self.compare(&form, &form);
                 }
             }
@@ -110,6 +102,53 @@ pub(crate) fn to_core(error: Error) -> kernels_core::Error {
             given: graph,
         },
         _ => kernels_core::Error::Shape { what: "a set of graphs", expected: 1, given: 0 },
+    }
+}
+
+/// Forms of some graphs: what the set keeps, where the kernel has a name to keep them by.
+pub(crate) fn some_forms<K: GraphKernel + Describe>(
+    kernel: &K,
+    graphs: &GraphSet,
+    which: Range<usize>,
+) -> Vec<Arc<K::Form>> {
+    match kernel.expression() {
+        Some(text) => {
+            let name: Arc<str> = text.to_string().into();
+            parallel::map(which.len(), |i| graphs.form(which.start + i, &name, |graph| kernel.form(graph)))
+        }
+        None => parallel::map(which.len(), |i| Arc::new(kernel.form(graphs.point(which.start + i)))),
+    }
+}
+
+/// The kernel of the graphs of a block; a pair of one set that stands in it twice is compared once.
+pub(crate) fn fill_block<K: GraphKernel + Describe>(
+    kernel: &K,
+    at: &Block<'_, GraphSet>,
+    out: &mut Tile<'_, f64>,
+) {
+    let half = at.is_within() && at.rows() == at.cols();
+    let rows = some_forms(kernel, at.xs(), at.rows());
+    let other = (!half).then(|| some_forms(kernel, at.ys(), at.cols()));
+    let cols = other.as_ref().unwrap_or(&rows);
+    let (top, left) = (at.rows().start, at.cols().start);
+    let columns = parallel::map(cols.len(), |j| {
+        let first = if half { j } else { 0 };
+        let value = |i: usize| {
+            // A pair of one set is taken as (later, earlier).
+            let turned = at.is_within() && top + i < left + j;
+            let (x, y) = if turned { (&cols[j], &rows[i]) } else { (&rows[i], &cols[j]) };
+            kernel.compare(x, y)
+        };
+        (first..rows.len()).map(value).collect::<Vec<f64>>()
+    });
+    for (j, values) in columns.iter().enumerate() {
+        let first = if half { j } else { 0 };
+        for (i, value) in (first..).zip(values) {
+            out[(i, j)] = *value;
+            if half {
+                out[(j, i)] = *value;
+            }
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Weisfeiler–Lehman refinement over any kernel.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use kernels_core::{
     Block, Call, Definiteness, Describe, Error, Expr, Kernel, Param, Points, PositiveDefinite, Tile, Value,
     Workspace, kernel_ops,
 };
 
-use super::{GraphSet, LabelledGraph, wl::refine};
+use super::{GraphSet, LabelledGraph, set::Member, wl::refine};
 
 /// Σₜ k(Gₜ, G'ₜ) over levels t = 0, …, h: a kernel k on the graphs whose labels are the refined labels of level t.
 ///
@@ -52,15 +52,19 @@ impl<K> Refined<K> {
         std::iter::once(graph.clone()).chain(refined.map(with)).collect()
     }
 
-    /// A set of graphs at all levels.
-    fn sets<'a>(&self, graphs: impl Iterator<Item = &'a LabelledGraph>) -> Vec<GraphSet> {
+    /// Some graphs of a set at all levels, which the set keeps.
+    fn sets(&self, graphs: &GraphSet, which: Range<usize>) -> Vec<GraphSet> {
+        let name: Arc<str> = format!("levels {} {}", self.iterations, self.edge_labels).into();
         let mut out = vec![Vec::new(); self.iterations + 1];
-        for graph in graphs {
-            for (level, graph) in out.iter_mut().zip(self.levels(graph)) {
-                level.push(graph);
+        for i in which {
+            let make = |graph: &LabelledGraph| -> Vec<_> {
+                self.levels(graph).into_iter().map(Member::new).collect()
+            };
+            for (level, member) in out.iter_mut().zip(&*graphs.form(i, &name, make)) {
+                level.push(member.clone());
             }
         }
-        out.into_iter().map(GraphSet::new).collect()
+        out.into_iter().map(GraphSet::of).collect()
     }
 }
 
@@ -107,14 +111,14 @@ impl<K: Kernel<GraphSet>> Kernel<GraphSet> for Refined<K> {
         if at.is_within() && rows.start < cols.end && cols.start < rows.end {
             let span = rows.start.min(cols.start)..rows.end.max(cols.end);
             let shifted = |range: &Range<usize>| range.start - span.start..range.end - span.start;
-            for set in self.sets(span.clone().map(|i| at.xs().point(i))) {
+            for set in self.sets(at.xs(), span.clone()) {
                 add(Block::within(&set, shifted(&rows), shifted(&cols)), &mut part, ws);
                 out.iter_mut().zip(&part).for_each(|(out, part)| *out += part);
             }
             return;
         }
-        let left = self.sets(rows.clone().map(|i| at.xs().point(i)));
-        let right = self.sets(cols.clone().map(|j| at.ys().point(j)));
+        let left = self.sets(at.xs(), rows.clone());
+        let right = self.sets(at.ys(), cols.clone());
         for (xs, ys) in left.iter().zip(&right) {
             add(Block::between(xs, 0..n, ys, 0..m), &mut part, ws);
             out.iter_mut().zip(&part).for_each(|(out, part)| *out += part);
@@ -124,7 +128,7 @@ impl<K: Kernel<GraphSet>> Kernel<GraphSet> for Refined<K> {
     fn diagonal(&self, xs: &GraphSet, rows: Range<usize>, out: &mut [f64]) {
         let mut part = vec![0.0; out.len()];
         out.fill(0.0);
-        for set in self.sets(rows.map(|i| xs.point(i))) {
+        for set in self.sets(xs, rows) {
             self.kernel.diagonal(&set, 0..set.len(), &mut part);
             out.iter_mut().zip(&part).for_each(|(out, part)| *out += part);
         }

@@ -1,6 +1,9 @@
 //! Graphs with labels and attributes, and sets of them as points.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use kernels_core::Points;
 use nalgebra::DMatrix;
@@ -159,7 +162,30 @@ impl LabelledGraph {
     }
 }
 
+/// A graph of a set, with what kernels have reduced it to.
+#[derive(Debug)]
+pub(super) struct Member {
+    graph: LabelledGraph,
+    /// Forms by kernel, the latest last.
+    forms: Mutex<Vec<(Arc<str>, Form)>>,
+}
+
+impl Member {
+    pub(super) fn new(graph: LabelledGraph) -> Arc<Self> {
+        Arc::new(Self { graph, forms: Mutex::new(Vec::new()) })
+    }
+}
+
+/// What a kernel reduced a graph to.
+type Form = Arc<dyn Any + Send + Sync>;
+
+/// Forms that a graph keeps: those of a kernel, of its neighbours in a sum, and of the kernel before.
+const KEPT: usize = 4;
+
 /// Graphs as points: what kernels between graphs compare. Cloning and cutting share the graphs.
+///
+/// A graph is reduced to what a kernel compares once: the set keeps that for the four kernels used last, so that a matrix, a
+/// cross-validation and predictions do not do it again.
 ///
 /// ```
 /// use kernels_core::gram;
@@ -172,18 +198,47 @@ impl LabelledGraph {
 /// ```
 #[derive(Clone, Debug)]
 pub struct GraphSet {
-    graphs: Arc<[Arc<LabelledGraph>]>,
+    graphs: Arc<[Arc<Member>]>,
 }
 
 impl GraphSet {
     /// The given graphs.
     pub fn new(graphs: Vec<LabelledGraph>) -> Self {
-        Self { graphs: graphs.into_iter().map(Arc::new).collect() }
+        Self::of(graphs.into_iter().map(Member::new).collect())
+    }
+
+    /// Graphs that may be in other sets too.
+    pub(super) fn of(members: Vec<Arc<Member>>) -> Self {
+        Self { graphs: members.into() }
     }
 
     /// The graphs.
     pub fn iter(&self) -> impl Iterator<Item = &LabelledGraph> {
-        self.graphs.iter().map(|g| &**g)
+        self.graphs.iter().map(|member| &member.graph)
+    }
+
+    /// The form of a graph under the kernel of this text, made by `make` unless it is known.
+    pub(crate) fn form<F: Send + Sync + 'static>(
+        &self,
+        i: usize,
+        kernel: &Arc<str>,
+        make: impl FnOnce(&LabelledGraph) -> F,
+    ) -> Arc<F> {
+        let member = &self.graphs[i];
+        // Nothing panics while it holds the lock; forms are whole whenever it is free.
+        let lock = || member.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().iter().find(|(name, _)| name == kernel).map(|(_, form)| form.clone());
+        if let Some(form) = known.and_then(|form| form.downcast().ok()) {
+            return form;
+        }
+        let form = Arc::new(make(&member.graph));
+        let mut forms = lock();
+        forms.retain(|(name, _)| name != kernel);
+        if forms.len() == KEPT {
+            forms.remove(0);
+        }
+        forms.push((kernel.clone(), form.clone()));
+        form
     }
 }
 
@@ -195,7 +250,7 @@ impl Points for GraphSet {
         self.graphs.len()
     }
     fn point(&self, i: usize) -> &LabelledGraph {
-        &self.graphs[i]
+        &self.graphs[i].graph
     }
     fn subset(&self, indices: &[usize]) -> Result<Self, kernels_core::Error> {
         let one = |&i: &usize| {

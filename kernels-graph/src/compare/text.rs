@@ -1,8 +1,6 @@
 //! Kernels between graphs as text.
 
-use kernels_core::{
-    Arguments, DynKernel, Error, Expr, Family, Parameter, Points, Readable, Value, Vocabulary,
-};
+use kernels_core::{Arguments, DynKernel, Error, Expr, Family, Parameter, Readable, Value, Vocabulary};
 
 use super::{
     AttributedPaths, EdgeHistogram, GraphSet, GraphletSampling, Graphlets, HashKind, NeighbourhoodHash,
@@ -10,139 +8,133 @@ use super::{
     WalkSeries, Wasserstein, WassersteinContinuous, WeisfeilerLehman, WlAssignment, kernel::to_core,
 };
 
-const fn p(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
-    Parameter { name, default, meaning }
-}
-
-const fn family(
-    name: &'static str,
-    summary: &'static str,
-    formula: &'static str,
-    parameters: &'static [Parameter],
-) -> Family {
-    Family { name, summary, formula, of_kernel: false, parameters, definiteness: "positive definite" }
-}
-
-const ITERATIONS: Parameter = p("iterations", "5", "refinements, 0 or above");
-const EDGES: Parameter = p("edge_labels", "false", "whether labels of edges take part");
-const TOLERANCE: Parameter =
-    p("tolerance", "0", "0: edges have length 1; above 0: weights are lengths, rounded to its multiples");
+const ITERATIONS: Parameter = Parameter::new("iterations", "5", "refinements, 0 or above");
+const EDGES: Parameter = Parameter::new("edge_labels", "false", "whether labels of edges take part");
+const TOLERANCE: Parameter = Parameter::new(
+    "tolerance",
+    "0",
+    "0: edges have length 1; above 0: weights are lengths, rounded to its multiples",
+);
 
 static FAMILIES: [Family; 15] = [
-    family("vertex_histogram", "labels of nodes", "Σ c_l c'_l over labels of nodes", &[]),
-    family("edge_histogram", "labels of edges", "Σ c_l c'_l over labels of edges", &[]),
-    family(
+    Family::new("vertex_histogram", "labels of nodes", "Σ c_l c'_l over labels of nodes", &[]),
+    Family::new("edge_histogram", "labels of edges", "Σ c_l c'_l over labels of edges", &[]),
+    Family::new(
         "weisfeiler_lehman",
         "Weisfeiler–Lehman subtree kernel",
         "Σ c_l c'_l over refined labels of all levels",
         &[ITERATIONS, EDGES],
     ),
-    family(
+    Family::new(
         "wl_assignment",
         "Weisfeiler–Lehman optimal assignment",
         "Σ min(c_l, c'_l) over refined labels of all levels",
         &[ITERATIONS, EDGES],
     ),
-    Family {
-        name: "refined",
-        summary: "another kernel on the graphs with refined labels, summed over the levels",
-        formula: "Σ k(G_t, G'_t) over levels t",
-        of_kernel: true,
-        parameters: &[p("iterations", "3", "refinements, 0 or above"), EDGES],
-        definiteness: "that of the kernel inside",
-    },
-    family(
+    Family::new(
+        "refined",
+        "another kernel on the graphs with refined labels, summed over the levels",
+        "Σ k(G_t, G'_t) over levels t",
+        &[Parameter::new("iterations", "3", "refinements, 0 or above"), EDGES],
+    )
+    .of_kernel(),
+    Family::new(
         "shortest_path",
         "pairs of nodes by labels and distance",
         "Σ c c' over (label, label, distance)",
-        &[p("labels", "true", "whether labels of the ends take part"), TOLERANCE],
+        &[Parameter::new("labels", "true", "whether labels of the ends take part"), TOLERANCE],
     ),
-    family(
+    Family::new(
         "attributed_paths",
         "pairs of nodes at equal distance, by their attributes",
         "Σ k(a_u, a_u') k(a_v, a_v') over pairs at equal distance, k = exp(-gamma ‖a - a'‖²)",
         &[
-            p("gamma", "1", "above 0"),
-            p("labels", "false", "whether labels of the ends must agree"),
+            Parameter::new("gamma", "1", "above 0"),
+            Parameter::new("labels", "false", "whether labels of the ends must agree"),
             TOLERANCE,
         ],
     ),
-    family(
+    Family::new(
         "random_walk",
         "common walks",
         "Σ c_k 1ᵀ W^k 1, W the product graph, c_k = lambda^k or lambda^k/k!",
         &[
-            p("lambda", "0.01", "above 0; geometric: below 1/ρ² for the largest spectral radius"),
-            p("kind", "geometric", "geometric or exponential"),
-            p("steps", "all", "longest walk, or all"),
-            p("node_labels", "false", "whether walks agree in labels of nodes"),
-            p("edge_labels", "false", "whether walks agree in labels of edges"),
-            p("start", "matched", "matched or all_pairs: where labelled walks begin"),
+            Parameter::new(
+                "lambda",
+                "0.01",
+                "above 0; geometric: below 1/ρ² for the largest spectral radius",
+            ),
+            Parameter::new("kind", "geometric", "geometric or exponential"),
+            Parameter::new("steps", "all", "longest walk, or all"),
+            Parameter::new("node_labels", "false", "whether walks agree in labels of nodes"),
+            Parameter::new("edge_labels", "false", "whether walks agree in labels of edges"),
+            Parameter::new("start", "matched", "matched or all_pairs: where labelled walks begin"),
         ],
     ),
-    family(
+    Family::new(
         "graphlets",
         "numbers of induced subgraphs of some nodes",
         "Σ c_g c'_g over isomorphism classes g",
-        &[p("size", "3", "2 to 6"), p("connected", "true", "whether only connected ones count")],
+        &[
+            Parameter::new("size", "3", "2 to 6"),
+            Parameter::new("connected", "true", "whether only connected ones count"),
+        ],
     ),
-    family(
+    Family::new(
         "graphlet_sampling",
         "frequencies of induced subgraphs, estimated",
         "Σ f_g f'_g over isomorphism classes g",
         &[
-            p("size", "4", "2 to 6"),
-            p("samples", "1000", "1 or above, a graph"),
-            p("seed", "0", "a whole number"),
+            Parameter::new("size", "4", "2 to 6"),
+            Parameter::new("samples", "1000", "1 or above, a graph"),
+            Parameter::new("seed", "0", "a whole number"),
         ],
     ),
-    family(
+    Family::new(
         "propagation",
         "distributions of labels that spread along edges",
         "Σ c_b c'_b over bins b of all steps",
         &[
-            p("steps", "5", "1 or above"),
-            p("width", "0.01", "of the bins, above 0"),
-            p("metric", "total_variation", "total_variation or hellinger"),
-            p("attributes", "false", "whether attributes spread in place of labels"),
-            p("seed", "0", "a whole number"),
+            Parameter::new("steps", "5", "1 or above"),
+            Parameter::new("width", "0.01", "of the bins, above 0"),
+            Parameter::new("metric", "total_variation", "total_variation or hellinger"),
+            Parameter::new("attributes", "false", "whether attributes spread in place of labels"),
+            Parameter::new("seed", "0", "a whole number"),
         ],
     ),
-    family(
+    Family::new(
         "neighbourhood_hash",
         "hashes of labels and neighbours",
         "mean over rounds of c/(n + n' - c)",
         &[
-            p("rounds", "3", "1 or above"),
-            p("bits", "32", "1 to 64"),
-            p("kind", "count_sensitive", "count_sensitive or simple"),
+            Parameter::new("rounds", "3", "1 or above"),
+            Parameter::new("bits", "32", "1 to 64"),
+            Parameter::new("kind", "count_sensitive", "count_sensitive or simple"),
         ],
     ),
-    family(
+    Family::new(
         "pyramid_match",
         "eigenvectors of nodes in finer and finer grids",
         "I_(L-1) + Σ 2^-(L-1-l) (I_l - I_(l+1))",
         &[
-            p("levels", "4", "1 to 30"),
-            p("dimension", "6", "eigenvectors, 1 or above"),
-            p("labels", "false", "whether labels have grids of their own"),
+            Parameter::new("levels", "4", "1 to 30"),
+            Parameter::new("dimension", "6", "eigenvectors, 1 or above"),
+            Parameter::new("labels", "false", "whether labels have grids of their own"),
         ],
     ),
-    family(
+    Family::new(
         "wasserstein",
         "earth mover's distance of refined labels",
         "exp(-gamma D)",
-        &[ITERATIONS, p("gamma", "1", "above 0")],
+        &[ITERATIONS, Parameter::new("gamma", "1", "above 0")],
     ),
-    Family {
-        definiteness: "indefinite",
-        ..family(
-            "wasserstein_continuous",
-            "earth mover's distance of averaged attributes",
-            "exp(-gamma D)",
-            &[p("iterations", "3", "averages, 0 or above"), p("gamma", "1", "above 0")],
-        )
-    },
+    Family::new(
+        "wasserstein_continuous",
+        "earth mover's distance of averaged attributes",
+        "exp(-gamma D)",
+        &[Parameter::new("iterations", "3", "averages, 0 or above"), Parameter::new("gamma", "1", "above 0")],
+    )
+    .definiteness("indefinite"),
 ];
 
 impl Readable for GraphSet {
@@ -151,29 +143,11 @@ impl Readable for GraphSet {
     }
 }
 
-fn whole<P: Points + 'static>(
-    given: &mut Arguments<'_, P>,
-    name: &str,
-    default: usize,
-) -> Result<usize, Error> {
-    let value = given.number(name, default as f64)?;
-    if value.fract() == 0.0 && (0.0..1e15).contains(&value) {
-        Ok(value as usize)
-    } else {
-        Err(given.error(format!("`{name}` must be a whole number, not {value}")))
-    }
-}
-
-/// Whether the second of two words was given; the first is the default.
-fn second<P: Points + 'static>(
-    given: &mut Arguments<'_, P>,
-    name: &str,
-    words: [&str; 2],
-) -> Result<bool, Error> {
-    match given.word(name, words[0])? {
-        word if word == words[0] => Ok(false),
-        word if word == words[1] => Ok(true),
-        word => Err(given.error(format!("`{name}` must be {} or {}, not `{word}`", words[0], words[1]))),
+/// A number of rounds, none of which ends early: those of a mistyped number would never end.
+fn rounds(given: &mut Arguments<'_, GraphSet>, name: &str, default: usize) -> Result<usize, Error> {
+    match given.whole(name, default)? {
+        rounds @ 0..=10_000 => Ok(rounds),
+        rounds => Err(given.error(format!("`{name}` must be at most 10000, not {rounds}"))),
     }
 }
 
@@ -182,15 +156,15 @@ fn build(given: &mut Arguments<'_, GraphSet>) -> Result<DynKernel<GraphSet>, Err
         "vertex_histogram" => DynKernel::new(VertexHistogram),
         "edge_histogram" => DynKernel::new(EdgeHistogram),
         "weisfeiler_lehman" => {
-            let kernel = WeisfeilerLehman::new(whole(given, "iterations", 5)?);
+            let kernel = WeisfeilerLehman::new(rounds(given, "iterations", 5)?);
             DynKernel::new(kernel.edge_labels(given.flag("edge_labels", false)?))
         }
         "wl_assignment" => {
-            let kernel = WlAssignment::new(whole(given, "iterations", 5)?);
+            let kernel = WlAssignment::new(rounds(given, "iterations", 5)?);
             DynKernel::new(kernel.edge_labels(given.flag("edge_labels", false)?))
         }
         "refined" => {
-            let (iterations, edges) = (whole(given, "iterations", 3)?, given.flag("edge_labels", false)?);
+            let (iterations, edges) = (rounds(given, "iterations", 3)?, given.flag("edge_labels", false)?);
             DynKernel::new(Refined::new(given.kernel()?, iterations).edge_labels(edges))
         }
         "shortest_path" => {
@@ -208,7 +182,7 @@ fn build(given: &mut Arguments<'_, GraphSet>) -> Result<DynKernel<GraphSet>, Err
         }
         "random_walk" => {
             let lambda = given.number("lambda", 0.01)?;
-            let exponential = second(given, "kind", ["geometric", "exponential"])?;
+            let exponential = given.choice("kind", &["geometric", "exponential"])? == "exponential";
             let mut kernel =
                 if exponential { WalkSeries::exponential(lambda) } else { WalkSeries::geometric(lambda) }
                     .map_err(to_core)?;
@@ -222,7 +196,7 @@ fn build(given: &mut Arguments<'_, GraphSet>) -> Result<DynKernel<GraphSet>, Err
                     return Err(given.error(format!("`steps` must be a whole number or all, not {other}")));
                 }
             }
-            let start = if second(given, "start", ["matched", "all_pairs"])? {
+            let start = if given.choice("start", &["matched", "all_pairs"])? == "all_pairs" {
                 Start::AllPairs
             } else {
                 Start::Matched
@@ -231,42 +205,43 @@ fn build(given: &mut Arguments<'_, GraphSet>) -> Result<DynKernel<GraphSet>, Err
             DynKernel::new(kernel.edge_labels(given.flag("edge_labels", false)?))
         }
         "graphlets" => {
-            let kernel = Graphlets::new(whole(given, "size", 3)?).map_err(to_core)?;
+            let kernel = Graphlets::new(given.whole("size", 3)?).map_err(to_core)?;
             DynKernel::new(kernel.connected(given.flag("connected", true)?))
         }
         "graphlet_sampling" => {
-            let (size, samples) = (whole(given, "size", 4)?, whole(given, "samples", 1000)?);
+            let (size, samples) = (given.whole("size", 4)?, given.whole("samples", 1000)?);
             let kernel = GraphletSampling::new(size, samples).map_err(to_core)?;
-            DynKernel::new(kernel.seed(whole(given, "seed", 0)? as u64))
+            DynKernel::new(kernel.seed(given.whole("seed", 0)? as u64))
         }
         "propagation" => {
-            let (steps, width) = (whole(given, "steps", 5)?, given.number("width", 0.01)?);
-            let metric = if second(given, "metric", ["total_variation", "hellinger"])? {
+            let (steps, width) = (rounds(given, "steps", 5)?, given.number("width", 0.01)?);
+            let metric = if given.choice("metric", &["total_variation", "hellinger"])? == "hellinger" {
                 PropagationMetric::Hellinger
             } else {
                 PropagationMetric::TotalVariation
             };
             let kernel = Propagation::new(steps, width).map_err(to_core)?.metric(metric);
             let kernel = kernel.attributes(given.flag("attributes", false)?);
-            DynKernel::new(kernel.seed(whole(given, "seed", 0)? as u64))
+            DynKernel::new(kernel.seed(given.whole("seed", 0)? as u64))
         }
         "neighbourhood_hash" => {
-            let (rounds, bits) = (whole(given, "rounds", 3)?, whole(given, "bits", 32)?);
-            let kernel = NeighbourhoodHash::new(rounds, bits as u32).map_err(to_core)?;
-            let simple = second(given, "kind", ["count_sensitive", "simple"])?;
+            let (rounds, bits) = (rounds(given, "rounds", 3)?, given.whole("bits", 32)?);
+            let kernel =
+                NeighbourhoodHash::new(rounds, u32::try_from(bits).unwrap_or(u32::MAX)).map_err(to_core)?;
+            let simple = given.choice("kind", &["count_sensitive", "simple"])? == "simple";
             DynKernel::new(kernel.kind(if simple { HashKind::Simple } else { HashKind::CountSensitive }))
         }
         "pyramid_match" => {
-            let (levels, dimension) = (whole(given, "levels", 4)?, whole(given, "dimension", 6)?);
+            let (levels, dimension) = (given.whole("levels", 4)?, given.whole("dimension", 6)?);
             let kernel = PyramidMatch::new(levels, dimension).map_err(to_core)?;
             DynKernel::new(kernel.labels(given.flag("labels", false)?))
         }
         "wasserstein" => {
-            let iterations = whole(given, "iterations", 5)?;
+            let iterations = rounds(given, "iterations", 5)?;
             DynKernel::new(Wasserstein::new(iterations, given.number("gamma", 1.0)?).map_err(to_core)?)
         }
         _ => {
-            let iterations = whole(given, "iterations", 3)?;
+            let iterations = rounds(given, "iterations", 3)?;
             let kernel = WassersteinContinuous::new(iterations, given.number("gamma", 1.0)?);
             DynKernel::new(kernel.map_err(to_core)?)
         }
@@ -327,12 +302,6 @@ written! {
             "start" = word(if this.start == Start::Matched { "matched" } else { "all_pairs" })
         ];
     Graphlets: "graphlets", |this| ["size" = number(this.size), "connected" = flag(this.connected)];
-    GraphletSampling: "graphlet_sampling",
-        |this| [
-            "size" = number(this.size),
-            "samples" = number(this.samples),
-            "seed" = number(this.seed as usize)
-        ];
     PyramidMatch: "pyramid_match",
         |this| [
             "levels" = number(this.levels),
@@ -345,6 +314,22 @@ written! {
         |this| ["iterations" = number(this.iterations), "gamma" = this.gamma.into()];
 }
 
+/// Whether a number is at most 10¹⁵, so that text holds it as it is.
+fn writable(seed: u64) -> bool {
+    seed <= 1_000_000_000_000_000
+}
+
+impl Written for GraphletSampling {
+    fn written(&self) -> Option<Expr> {
+        let all = [
+            ("size", number(self.size)),
+            ("samples", number(self.samples)),
+            ("seed", number(self.seed as usize)),
+        ];
+        writable(self.seed).then(|| Expr::call("graphlet_sampling", all))
+    }
+}
+
 impl Written for Propagation {
     fn written(&self) -> Option<Expr> {
         let hellinger = self.metric == PropagationMetric::Hellinger;
@@ -355,7 +340,7 @@ impl Written for Propagation {
             ("attributes", flag(self.attributes)),
             ("seed", number(self.seed as usize)),
         ];
-        self.given.is_none().then(|| Expr::call("propagation", all))
+        (self.given.is_none() && writable(self.seed)).then(|| Expr::call("propagation", all))
     }
 }
 

@@ -42,7 +42,7 @@ fn text_round_trips() {
         ("weisfeiler_leman()", "did you mean `weisfeiler_lehman`?"),
         ("graphlets(size=9)", "2 to 6"),
         ("random_walk(steps=some)", "a whole number or all"),
-        ("random_walk(kind=other)", "geometric or exponential"),
+        ("random_walk(kind=other)", "one of geometric, exponential"),
         ("refined(iterations=2)", "needs a kernel"),
     ] {
         let error = wrong.parse::<DynKernel<GraphSet>>().unwrap_err().to_string();
@@ -66,10 +66,10 @@ fn node_kernels_round_trip() {
     for (wrong, said) in [
         ("heat()", "there are: diffusion"),
         ("diffusion(time=2)", "there are: t, laplacian"),
-        ("diffusion(laplacian=random_walk)", "symmetric or combinatorial"),
-        ("p_step(steps=0)", "a whole number from 1"),
-        ("2 * diffusion()", "one family"),
-        ("diffusion(2)", "name the arguments"),
+        ("diffusion(laplacian=random_walk)", "one of symmetric, combinatorial"),
+        ("p_step(steps=0)", "an integer from 1"),
+        ("2 * diffusion()", "one call"),
+        ("diffusion(2)", "name the argument"),
     ] {
         let error = wrong.parse::<NodeKernel>().unwrap_err();
         assert!(matches!(error, Error::Core(_)) && error.to_string().contains(said), "{wrong}: {error}");
