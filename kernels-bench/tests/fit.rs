@@ -198,17 +198,17 @@ fn every_solver_fits_stores_and_predicts_classes() {
         let csv = run(at, &["predict", "p.json", "t.csv", "--proba"]);
         let lines: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
         let names: Vec<&str> = lines[0][1..].iter().map(|n| n.strip_prefix("p_").unwrap()).collect();
-        assert_eq!(names.len(), 2, "{solver}: {:?}", lines[0]);
+        assert_eq!(names.len(), 3, "{solver}: {:?}", lines[0]);
         let mut loss = 0.0;
         for (line, truth) in lines[1..].iter().zip(&truth) {
             let p: Vec<f64> = line[1..].iter().map(|p| p.parse().unwrap()).collect();
             assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{solver}: {line:?}");
-            let best = usize::from(p[1] > p[0]);
+            let best = (1..3).fold(0, |best, k| if p[k] > p[best] { k } else { best });
             assert_eq!(line[0], names[best], "{solver}: {line:?}");
             loss -= p[names.iter().position(|n| n == truth).unwrap()].ln() / 500.0;
         }
-        // The classes are separated but for a narrow band: a coin has 0.69.
-        assert!(loss < 0.25, "{solver}: log loss {loss}");
+        // The classes are separated but for narrow bands: a die of three sides has 1.10.
+        assert!(loss < 0.35, "{solver}: log loss {loss}");
     }
     let scores = json(at, &["evaluate", "t.csv", "--solver", "svm", "--proba", "--folds", "2"]);
     assert!(scores["scores"]["log_loss"].as_f64().unwrap() < 0.3, "{scores}");

@@ -91,16 +91,21 @@ pub(crate) fn non_negative(name: &str, value: f64) -> Result<f64, Error> {
     }
 }
 
-/// The Gram matrix in f64, in which all algebra is done.
-pub(crate) fn gram_f64<P: Points, K: Kernel<P>>(kernel: &K, xs: &P) -> Result<DMatrix<f64>, Error> {
-    let matrix: Box<dyn Any> = Box::new(gram(kernel, xs)?);
-    let matrix = match matrix.downcast::<DMatrix<f64>>() {
+/// A matrix in f64; moved, not copied, where it is that already.
+pub(crate) fn to_f64<T: Real>(matrix: DMatrix<T>) -> DMatrix<f64> {
+    let matrix: Box<dyn Any> = Box::new(matrix);
+    match matrix.downcast::<DMatrix<f64>>() {
         Ok(f64s) => *f64s,
-        Err(other) => match other.downcast::<DMatrix<P::Scalar>>() {
+        Err(other) => match other.downcast::<DMatrix<T>>() {
             Ok(matrix) => matrix.map(Real::to_f64),
             Err(_) => DMatrix::zeros(0, 0),
         },
-    };
+    }
+}
+
+/// The Gram matrix in f64, in which all algebra is done.
+pub(crate) fn gram_f64<P: Points, K: Kernel<P>>(kernel: &K, xs: &P) -> Result<DMatrix<f64>, Error> {
+    let matrix = to_f64(gram(kernel, xs)?);
     match matrix.as_slice().iter().position(|v| !v.is_finite()) {
         None => Ok(matrix),
         Some(k) => {
@@ -121,7 +126,7 @@ pub(crate) fn location_and_scale(values: &[f64]) -> (f64, f64) {
 
 /// The matrix between two data sets in f64.
 pub(crate) fn cross_f64<P: Points, K: Kernel<P>>(kernel: &K, xs: &P, ys: &P) -> Result<DMatrix<f64>, Error> {
-    Ok(kernels_core::cross_gram(kernel, xs, ys)?.map(Real::to_f64))
+    Ok(to_f64(kernels_core::cross_gram(kernel, xs, ys)?))
 }
 
 /// Kernel and points, checked: at least `needed` points, finite values, a positive definite kernel.

@@ -1,14 +1,14 @@
 //! Fits that take more samples, or fewer, without starting again.
 
 use kernels_core::{
-    Error as CoreError, Kernel, Points, PositiveDefinite, Real, Rows, cross_gram,
+    Error as CoreError, Kernel, Points, PositiveDefinite, Rows, cross_gram,
     dense::{Cholesky, transposed_product},
 };
 use nalgebra::{DMatrix, DVector};
 
 use crate::{
     Error, KrrModel, Targets,
-    data::{expect, finite, gram_f64, non_negative, require_positive},
+    data::{cross_f64, expect, finite, gram_f64, non_negative, require_positive},
     falkon::factorize,
 };
 
@@ -228,7 +228,7 @@ impl<P: Points + Clone, K: Kernel<P> + PositiveDefinite + Clone> PartialFit<P, K
         expect("columns of the targets", self.right.ncols(), y.ncols())?;
         finite("target", y.as_slice(), xs.len().max(1))?;
         let roots = crate::krr::weight_roots(weights, xs.len())?;
-        let mut k = cross_gram(&self.kernel, xs, &self.centers)?.map(Real::to_f64);
+        let mut k = cross_f64(&self.kernel, xs, &self.centers)?;
         for (i, root) in roots.iter().enumerate() {
             k.row_mut(i).scale_mut(*root);
             y.row_mut(i).scale_mut(*root);

@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::{
     Error, Targets,
-    data::{checked, expect, gram_f64, non_negative},
+    data::{checked, cross_f64, expect, gram_f64, non_negative},
 };
 
 /// Exact kernel ridge regression: minimises Σ wᵢ (yᵢ − f(xᵢ))² + α ‖f‖² over the kernel's function space.
@@ -363,7 +363,7 @@ impl<P: Points, K: Kernel<P>> LeaveOneOut<P, K> {
             return Err(kernels_core::Error::Parameter { name, value: miscoverage, expected }.into());
         }
         let f = self.model.predict(xs)?;
-        let cross = kernels_core::cross_gram(&self.model.kernel, self.model.points(), xs)?.map(Real::to_f64);
+        let cross = cross_f64(&self.model.kernel, self.model.points(), xs)?;
         let n = self.residuals.nrows();
         // Leaving sample i out is as good as lowering its target by eᵢ: f₋ᵢ = f − eᵢ (M k(x))ᵢ − eᵢ (its share of b).
         let mut shifts = &self.matrix * cross;

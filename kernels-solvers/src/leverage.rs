@@ -1,14 +1,12 @@
 //! Landmarks by ridge leverage scores.
 
-use kernels_core::{
-    Error as CoreError, Kernel, Points, PositiveDefinite, Real, cross_gram, dense::Cholesky, diagonal,
-};
+use kernels_core::{Error as CoreError, Kernel, Points, PositiveDefinite, Real, dense::Cholesky, diagonal};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Error,
-    data::{gram_f64, require_positive},
+    data::{cross_f64, gram_f64, require_positive},
 };
 
 /// Landmarks for Nyström methods by approximate ridge leverage scores ℓᵢ = [K (K + λnI)⁻¹]ᵢᵢ (BLESS): samples that others
@@ -111,7 +109,7 @@ fn scores<P: Points, K: Kernel<P>>(
             system[(i, i)] += scale * p;
         }
         let factor = Cholesky::new(system)?;
-        let mut cross = cross_gram(kernel, &centers, &xs.subset(pool)?)?.map(Real::to_f64);
+        let mut cross = cross_f64(kernel, &centers, &xs.subset(pool)?)?;
         factor.solve_lower_in_place(cross.as_view_mut())?;
         for (left, column) in left.iter_mut().zip(cross.column_iter()) {
             *left -= column.norm_squared();

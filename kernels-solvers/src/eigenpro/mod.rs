@@ -10,7 +10,7 @@ mod tests;
 use std::path::Path;
 
 use full::Full;
-use kernels_core::{Describe, Error as CoreError, Kernel, Points, PositiveDefinite, Progress, Real};
+use kernels_core::{Describe, Error as CoreError, Kernel, Points, PositiveDefinite, Progress};
 use large::{Large, Projection};
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
@@ -22,7 +22,7 @@ pub(crate) use spectrum::cross_times;
 use crate::{
     BlockSource, Ended, Error, KrrModel, SolveReport, Targets,
     checkpoint::{Checkpoint, FIRST, fold, fold_values},
-    data::{checked, checked_start, gram_f64, non_negative, require_positive},
+    data::{checked, checked_start, cross_f64, gram_f64, non_negative, require_positive},
     falkon::factorize,
     stream::check_source,
     uniform_landmarks,
@@ -366,8 +366,7 @@ impl<K> EigenPro<K> {
                 tolerance: 1e-8,
             }
         };
-        let centers_by_sample =
-            kernels_core::cross_gram(&self.kernel, centers, &spectrum.points)?.map(Real::to_f64);
+        let centers_by_sample = cross_f64(&self.kernel, centers, &spectrum.points)?;
         let budget = self.budget;
         let large = Large {
             kernel: &self.kernel,

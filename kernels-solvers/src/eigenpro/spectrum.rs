@@ -6,7 +6,10 @@ use kernels_core::{
 };
 use nalgebra::DMatrix;
 
-use crate::{Error, data::gram_f64};
+use crate::{
+    Error,
+    data::{cross_f64, gram_f64},
+};
 
 /// K_SS / s = Σ σⱼ eⱼ eⱼᵀ, with the top q directions damped to the level of the (q+1)-th: g ↦ E D Eᵀ K_SB g, Dⱼ = (1 − (τ/σⱼ)ᵃ) / (s σⱼ).
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ impl<P: Points> Spectrum<P> {
         P: Clone,
     {
         let within = gram_f64(kernel, fresh)?;
-        let across = kernels_core::cross_gram(kernel, &self.points, fresh)?.map(Real::to_f64);
+        let across = cross_f64(kernel, &self.points, fresh)?;
         let mut best: Option<Self> = None;
         let mut q = self.damping.len();
         loop {

@@ -12,10 +12,8 @@ use std::path::Path;
 
 use basis::root;
 pub(crate) use basis::{Basis, factorize};
-use kernels_core::{
-    Describe, Kernel, Points, PositiveDefinite, Progress,
-    dense::{self, Cholesky},
-};
+use formed::{is_tame, largest};
+use kernels_core::{Describe, Kernel, Points, PositiveDefinite, Progress, dense};
 use nalgebra::{DMatrix, DVector};
 pub(crate) use products::Products;
 use rand::{RngExt, SeedableRng};
@@ -68,8 +66,8 @@ pub enum Preconditioning {
     Centers,
     /// From a sparse random sketch of all the data (KRILL): one more pass, and few iterations for any centres and any λ.
     Sketch,
-    /// From all the data: the system is formed in one pass, 2nm² operations at the speed of products of matrices, and solved by a
-    /// factorization, without iterations and for any λ.
+    /// From all the data: the system is formed in one pass, 2nm² operations at the speed of products of matrices (half of them where
+    /// the centres' kernel matrix is well conditioned), and solved by a factorization, without iterations and for any λ.
     Data,
 }
 
@@ -157,7 +155,7 @@ impl<K> Falkon<K> {
             Preconditioning::Sketch
         });
         let (coefficients, report) = match from {
-            Preconditioning::Data => self.solve_formed(source, &products, root(kmm)?, progress)?,
+            Preconditioning::Data => self.solve_formed(source, &products, kmm, progress)?,
             Preconditioning::Sketch => {
                 let root = root(kmm)?;
                 let mut sketch = products.sketch(source, self.settings.seed)?;
@@ -221,7 +219,7 @@ impl<K> Falkon<K> {
         &self,
         source: &mut S,
         products: &Products<'_, S::Points, K>,
-        root: (Cholesky, f64),
+        kmm: DMatrix<f64>,
         progress: &mut dyn Progress,
     ) -> Result<(DMatrix<f64>, SolveReport), Error>
     where
@@ -229,6 +227,10 @@ impl<K> Falkon<K> {
         K: Kernel<S::Points>,
     {
         let n = source.len();
+        let norm = largest(kmm.nrows(), |v| Ok(dense::product(&kmm, &v)?))?;
+        let root = root(kmm)?;
+        let weight = products.weights.map_or(n as f64, |w| w.iter().sum());
+        let tame = is_tame(norm, &root.0, weight, n as f64 * self.settings.lambda)?;
         let checkpoint = match &self.checkpoint {
             None => None,
             Some(checkpoint) => {
@@ -240,7 +242,7 @@ impl<K> Falkon<K> {
                 Some((checkpoint, problem))
             }
         };
-        let (inner, right) = products.formed(source, &root.0, checkpoint, progress)?;
+        let (inner, right) = products.formed(source, (&root.0, tame), checkpoint, progress)?;
         let basis = Basis::of(root, inner / n as f64, self.settings.lambda)?;
         let coefficients = basis.push(&basis.pull(right / n as f64)?)?;
         Ok((coefficients, SolveReport { jitter: basis.jitter, ..SolveReport::direct() }))

@@ -64,3 +64,32 @@ fn preconditioner_and_iterates() {
         "{values:?}"
     );
 }
+
+/// KᵀK is formed first where the centres allow it, and both ways give the same fit.
+#[test]
+fn formed_in_either_order() {
+    let points: Vec<f64> = (0..300).map(|i| (f64::from(i) * 0.618).fract() * 3.0).collect();
+    let xs = Rows::from_row_major(points, 150, 2).unwrap();
+    let y = DMatrix::from_fn(150, 2, |i, k| (kernels_core::Points::point(&xs, i)[k] * 2.0).sin());
+    let centers = kernels_core::Points::subset(&xs, &uniform_landmarks(150, 30, 1)).unwrap();
+    let root_of = |kernel: &dyn Kernel<Rows<f64>>| {
+        let kmm = gram(kernel, &centers).unwrap();
+        let norm = largest(30, |v| Ok(&kmm * v)).unwrap();
+        let exact = kmm.symmetric_eigenvalues().max();
+        assert!(norm <= exact * (1.0 + 1e-12) && norm > 0.9 * exact, "{norm} of {exact}");
+        let root = root(kmm).unwrap();
+        let tame = is_tame(norm, &root.0, 150.0, 1e-4).unwrap();
+        (root, tame)
+    };
+    // A rough kernel is well conditioned, a wide Gaussian one is not.
+    assert!(!root_of(&Rbf::new(3.0).unwrap()).1);
+    let kernel = kernels_core::Matern::new(0.5, 0.5).unwrap();
+    let (root, tame) = root_of(&kernel);
+    assert!(tame);
+    let products = Products { kernel: &kernel, centers: &centers, weights: None, budget: 1 };
+    let mut source = InMemory::new(xs.clone(), &y).unwrap();
+    let mut formed = |tame| products.formed(&mut source, (&root.0, tame), None, &mut ()).unwrap().0;
+    let (first, last) = (formed(true), formed(false));
+    // Rounding of KᵀK over the smallest eigenvalue, about 1e-2.
+    assert!((&first - &last).amax() < 1e-10 * last.amax(), "{:e}", (&first - &last).amax());
+}

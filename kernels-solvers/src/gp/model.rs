@@ -1,13 +1,13 @@
 //! A fitted Gaussian process.
 
-use kernels_core::{Describe, Kernel, LazyCross, Points, Real, cross_gram, dense::Cholesky, gram};
+use kernels_core::{Describe, Kernel, LazyCross, Points, Real, dense::Cholesky, gram};
 use nalgebra::{DMatrix, DVector};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{FitReport, objective::Posterior};
-use crate::{Error, Version};
+use crate::{Error, Version, data::cross_f64};
 
 /// A fitted Gaussian process regression.
 ///
@@ -168,7 +168,7 @@ impl<P: Points, K: Kernel<P> + Describe> GpModel<P, K> {
 
     /// L⁻¹ k(X, xs), n × m.
     fn whitened(&self, xs: &P) -> Result<DMatrix<f64>, Error> {
-        let mut v = cross_gram(&self.kernel, &self.points, xs)?.map(Real::to_f64);
+        let mut v = cross_f64(&self.kernel, &self.points, xs)?;
         self.factor.solve_lower_in_place(v.as_view_mut())?;
         Ok(v)
     }
