@@ -269,7 +269,7 @@ impl Large {
         }
         // Growth with n, at the second number of centres.
         if let Some(&m) = sizes.get(1).or(sizes.first()) {
-            for part in [16, 4].into_iter().map(|k| n / k).filter(|rows| *rows > m) {
+            for part in [16, 4, 2].into_iter().map(|k| n / k).filter(|rows| *rows > m) {
                 run.stopped()?;
                 let (xs, codes) = some(part)?;
                 add(falkon(&xs, &codes, m)?);
