@@ -179,7 +179,7 @@ impl Bench {
     fn ours(&self) -> Result<Command, Error> {
         let program = std::env::current_exe().map_err(|e| Error::file(Path::new("kernels"), "find", e))?;
         let mut command = Command::new(program);
-        command.arg("bench-side");
+        command.arg("bench-side").env("RAYON_NUM_THREADS", rayon::current_num_threads().to_string());
         Ok(command)
     }
 
