@@ -1,10 +1,10 @@
-//! The normal matrix of a regression on centres, formed in one pass over the data.
+//! The system of a regression on centres, formed in one pass over the data.
 
 use kernels_core::{
     Error as CoreError, Kernel, Points, Progress,
     dense::{self, Cholesky},
 };
-use nalgebra::{DMatrix, RowDVector};
+use nalgebra::DMatrix;
 
 use super::products::Products;
 use crate::{
@@ -53,11 +53,10 @@ impl<P: Points, K: Kernel<P>> Products<'_, P, K> {
                 let mut k = cross_f64(self.kernel, self.centers, &xs.subset(part)?)?;
                 let mut targets = y.rows(part[0], part.len()).into_owned();
                 if let Some(weights) = self.weights {
-                    let roots =
-                        RowDVector::from_iterator(rows.len(), weights[rows.clone()].iter().map(|w| w.sqrt()));
-                    for (i, root) in roots.iter().enumerate() {
-                        k.column_mut(i).scale_mut(*root);
-                        targets.row_mut(i).scale_mut(*root);
+                    for (i, weight) in weights[rows.clone()].iter().enumerate() {
+                        let root = weight.sqrt();
+                        k.column_mut(i).scale_mut(root);
+                        targets.row_mut(i).scale_mut(root);
                     }
                 }
                 right += dense::product(&k, &targets)?;

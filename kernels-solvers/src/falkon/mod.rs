@@ -235,6 +235,7 @@ impl<K> Falkon<K> {
             None => None,
             Some(checkpoint) => {
                 let mut problem = fold_values(self.fingerprint(n, "formed"), root.0.factor().iter());
+                problem = fold_values(problem, products.weights.unwrap_or_default());
                 source.pass(&mut |_, y| {
                     problem = fold_values(problem, y.iter());
                     Ok(())
