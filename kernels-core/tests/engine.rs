@@ -338,3 +338,25 @@ fn products_through_a_cross_matrix() {
         }
     }
 }
+
+/// A single column takes a path of its own, few and many features are packed apart, and rows meet columns in groups: the same bits.
+#[test]
+fn single_columns_have_the_bits_of_the_whole() {
+    fn compare<K: Kernel<Rows<f64>>>(kernel: &K, d: usize, n: usize) {
+        let values = (0..n * d).map(|i| ((i * i % 977) as f64 * 0.618).fract() * 4.0 - 2.0).collect();
+        let xs = Rows::from_row_major(values, n, d).unwrap();
+        let whole = cross_gram(kernel, &xs, &xs).unwrap();
+        for j in [0, 7, n - 1] {
+            let at = kernels_core::Block::between(&xs, 0..n, &xs, j..j + 1).unwrap();
+            let mut column = DMatrix::zeros(n, 1);
+            kernel.block(&at, column.as_view_mut(), &mut kernels_core::Workspace::new());
+            assert_eq!(column.as_slice(), whole.column(j).as_slice(), "d = {d}, column {j}");
+        }
+    }
+    for (d, n) in [(1, 33), (3, 200), (15, 65), (16, 65), (40, 130), (300, 150)] {
+        compare(&Rbf::new(1.5).unwrap(), d, n);
+        compare(&Exponential::new(1.5).unwrap(), d, n);
+        compare(&kernels_core::Linear::new(0.5).unwrap(), d, n);
+        compare(&kernels_core::Laplacian::new(2.0).unwrap(), d, n);
+    }
+}
